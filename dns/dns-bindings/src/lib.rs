@@ -1,0 +1,1 @@
+//! Which addresses stand for a name, and for how long.

@@ -1,0 +1,1 @@
+//! DNS names, name patterns and message views.

@@ -1,0 +1,1 @@
+//! Rows and keys shared by kernel and user space.

@@ -1,0 +1,1 @@
+//! Loads, fills and watches the kernel programs.

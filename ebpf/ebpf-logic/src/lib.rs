@@ -1,0 +1,1 @@
+//! The decision a packet or system call gets, for kernel and host.

@@ -1,0 +1,1 @@
+//! The walls around a held command that are not BPF.

@@ -1,0 +1,1 @@
+//! Policy test files: the verdict suite's format.

@@ -1,0 +1,1 @@
+//! From policy files in their dialects to the model.

@@ -1,0 +1,1 @@
+//! The one internal representation of egress policy.

@@ -1,0 +1,1 @@
+//! One verdict suite, many engines.
