@@ -1,1 +1,44 @@
-fn main() {}
+//! The project's tasks: what continuous integration runs, a developer runs with the same words.
+//!
+//! `cargo xtask help` lists them.
+
+mod check;
+mod shell;
+
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+
+const TASKS: &[(&str, &str)] = &[
+    (
+        "check",
+        "formatting, clippy, rustdoc, dependency policy: what needs no root",
+    ),
+    ("help", "this list"),
+];
+
+fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    let task = args.next().unwrap_or_else(|| "help".to_owned());
+    let rest: Vec<String> = args.collect();
+    match run(&task, &rest) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            shell::say(&format!("xtask {task}: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: &str, rest: &[String]) -> anyhow::Result<()> {
+    match task {
+        "check" => check::run(rest).context("the checks did not all pass"),
+        "help" | "--help" | "-h" => {
+            for (name, meaning) in TASKS {
+                shell::say(&format!("  {name:<14} {meaning}"));
+            }
+            Ok(())
+        }
+        unknown => bail!("no task is called `{unknown}`; `cargo xtask help` lists them"),
+    }
+}
