@@ -1,0 +1,189 @@
+//! The command line, as text and types: nothing here acts.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Hold a workload's outbound traffic to the names its policies allow.
+#[derive(Debug, Parser)]
+#[command(name = "egret", version, about, long_about = None, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// One thing egret can do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Run a command and hold it and all its children to the policies
+    Run(RunArgs),
+    /// See it allow and block on an internet of its own, without any network
+    Demo(DemoArgs),
+    /// Check policy files: every error and lint with its place
+    Check(CheckArgs),
+    /// Say whether a destination is allowed, and every step to the answer
+    Explain(ExplainArgs),
+}
+
+/// `egret run [OPTIONS] -- CMD…`
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Exit status: CMD's own; 128+N after signal N; 125 when egret itself fails \
+(policy, kernel), 126 when CMD cannot be executed, 127 when it is not found."
+)]
+pub struct RunArgs {
+    /// Policy file, directory or glob; may be given several times. Without any, only the guards hold
+    #[arg(long, value_name = "PATH")]
+    pub policy: Vec<PathBuf>,
+    /// Allow everything and report what the policies would have denied
+    #[arg(long)]
+    pub audit: bool,
+    /// Write what was decided to FILE, one JSON object a line
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// DNS server to ask, IP or IP:PORT; may be given several times [default: the system's own]
+    #[arg(long, value_name = "SERVER", value_parser = parse_server)]
+    pub upstream: Vec<SocketAddr>,
+    /// Labels of the command, for policies whose subject is chosen by Kubernetes labels
+    #[arg(long, value_name = "K=V,…", value_delimiter = ',', value_parser = parse_label)]
+    pub labels: Vec<(String, String)>,
+    /// Namespace of the command, for the same
+    #[arg(long, value_name = "NAME")]
+    pub namespace: Option<String>,
+    /// ServiceAccount of the command, for the same
+    #[arg(long, value_name = "NAME")]
+    pub service_account: Option<String>,
+    /// Leave the sockets of container runtimes and the system bus reachable (they lead out: see SECURITY.md)
+    #[arg(long)]
+    pub keep_host_sockets: bool,
+    /// Say nothing at the end
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// The command and its arguments
+    #[arg(last = true, required = true, value_name = "CMD")]
+    pub command: Vec<std::ffi::OsString>,
+}
+
+/// `egret demo`
+#[derive(Args, Debug)]
+pub struct DemoArgs {
+    /// How to print the tour
+    #[arg(long, short, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+/// `egret check PATH…`
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Exit status: 0 nothing refused and nothing closed, 1 at least one, 2 a path could not be read."
+)]
+pub struct CheckArgs {
+    /// Policy files, directories or globs
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Lints count as well
+    #[arg(long)]
+    pub strict: bool,
+    /// How to print
+    #[arg(long, short, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+/// `egret explain --policy PATH… --to HOST|IP --port N[/PROTO]`
+#[derive(Args, Debug)]
+#[command(after_help = "Exit status: 0 allowed, 1 denied, 2 it could not be judged.")]
+pub struct ExplainArgs {
+    /// Policy files, directories or globs
+    #[arg(long, required = true, value_name = "PATH")]
+    pub policy: Vec<PathBuf>,
+    /// The destination: a name or an address
+    #[arg(long, value_name = "HOST|IP")]
+    pub to: String,
+    /// The port, and the protocol where it is not TCP: 443, 53/UDP, 8/ICMP
+    #[arg(long, value_name = "N[/PROTO]")]
+    pub port: String,
+    /// Who asks
+    #[arg(long, default_value = "command", value_name = "WORKLOAD")]
+    pub from: String,
+    /// Labels of who asks
+    #[arg(long, value_name = "K=V,…", value_delimiter = ',', value_parser = parse_label)]
+    pub labels: Vec<(String, String)>,
+    /// Namespace of who asks
+    #[arg(long, value_name = "NAME")]
+    pub namespace: Option<String>,
+    /// ServiceAccount of who asks
+    #[arg(long, value_name = "NAME")]
+    pub service_account: Option<String>,
+    /// Answers that were seen: a test file's `dns:` list
+    #[arg(long, value_name = "FILE")]
+    pub dns: Option<PathBuf>,
+    /// Seconds from now: the answers age by them
+    #[arg(long, default_value_t = 0, value_name = "SECONDS")]
+    pub at: u64,
+    /// Answer although a refused policy could select this workload
+    #[arg(long)]
+    pub best_effort: bool,
+    /// How to print
+    #[arg(long, short, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+/// How an answer is printed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum Output {
+    /// For a person
+    Text,
+    /// For a program; the schemas are in the documentation
+    Json,
+}
+
+/// The address of a DNS server; port 53 where none is given.
+fn parse_server(text: &str) -> Result<SocketAddr, String> {
+    if let Ok(server) = text.parse() {
+        return Ok(server);
+    }
+    text.trim_start_matches('[')
+        .trim_end_matches(']')
+        .parse()
+        .map(|ip| SocketAddr::new(ip, 53))
+        .map_err(|_error| format!("expected an address such as 192.0.2.53, 192.0.2.53:5353 or [2001:db8::53]:53, found `{text}`"))
+}
+
+fn parse_label(text: &str) -> Result<(String, String), String> {
+    text.split_once('=')
+        .filter(|(key, _)| !key.is_empty())
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .ok_or_else(|| format!("expected `key=value`, found `{text}`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_server_may_be_written_with_or_without_its_port() {
+        for (written, meant) in [
+            ("192.0.2.53", "192.0.2.53:53"),
+            ("192.0.2.53:5353", "192.0.2.53:5353"),
+            ("2001:db8::53", "[2001:db8::53]:53"),
+            ("[2001:db8::53]", "[2001:db8::53]:53"),
+            ("[2001:db8::53]:5353", "[2001:db8::53]:5353"),
+        ] {
+            assert_eq!(
+                parse_server(written).map(|s| s.to_string()),
+                Ok(meant.to_owned()),
+                "{written}"
+            );
+        }
+        assert!(parse_server("dns.example").is_err());
+    }
+}

@@ -1,0 +1,10 @@
+//! Egret, the program: its command line, and the wiring of the crates into running processes.
+//!
+//! What it deliberately does not do: decide. Policies are read by `policy-dialects`, compiled and
+//! judged by `policy-engine`, joined with leases by `gateway-state`; the kernel is filled by
+//! `ebpf-loader`, queries are answered by `dns-server`, a command is walled in by `gateway-sandbox`.
+//! This crate owns the clock, the tasks and the exit statuses.
+//!
+//! Start at [`cli::Cli`], then at the module named after a verb.
+
+pub mod cli;
