@@ -3,6 +3,7 @@
 //! `cargo xtask help` lists them.
 
 mod check;
+mod real;
 mod shell;
 
 use std::process::ExitCode;
@@ -15,6 +16,10 @@ const TASKS: &[(&str, &str)] = &[
         "formatting, clippy, rustdoc, dependency policy: what needs no root",
     ),
     ("help", "this list"),
+    (
+        "real",
+        "a real package client under egret, on the network this machine has (root)",
+    ),
 ];
 
 fn main() -> ExitCode {
@@ -33,6 +38,7 @@ fn main() -> ExitCode {
 fn run(task: &str, rest: &[String]) -> anyhow::Result<()> {
     match task {
         "check" => check::run(rest).context("the checks did not all pass"),
+        "real" => real::run(rest),
         "help" | "--help" | "-h" => {
             for (name, meaning) in TASKS {
                 shell::say(&format!("  {name:<14} {meaning}"));

@@ -52,3 +52,21 @@ fn show(command: &Command) -> String {
     );
     words.join(" ")
 }
+
+/// Where `cargo build --release` put a program of ours.
+pub(crate) fn release_binary(name: &str) -> anyhow::Result<PathBuf> {
+    let output = cargo()
+        .args(["metadata", "--format-version", "1", "--no-deps"])
+        .output()
+        .context("failed to start `cargo metadata`")?;
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout)
+        .context("failed to read what `cargo metadata` printed")?;
+    let target = metadata["target_directory"]
+        .as_str()
+        .context("no target directory in the metadata")?;
+    let binary = Path::new(target).join("release").join(name);
+    if !binary.is_file() {
+        bail!("`{}` is not there after a release build", binary.display());
+    }
+    Ok(binary)
+}
