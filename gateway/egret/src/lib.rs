@@ -8,3 +8,5 @@
 //! Start at [`cli::Cli`], then at the module named after a verb.
 
 pub mod cli;
+pub mod clock;
+pub mod watch;
