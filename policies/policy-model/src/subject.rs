@@ -1,0 +1,253 @@
+use std::sync::Arc;
+
+use crate::selector::{LabelSelector, Labels};
+use crate::workload::{PodIdentity, Workload};
+
+/// Which workloads a policy selects.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum Subject {
+    #[default]
+    All,
+    Kubernetes(KubernetesSubject),
+    Plain(PlainSubject),
+}
+
+/// A subject by what Kubernetes knows; all given parts must hold.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct KubernetesSubject {
+    /// The namespace of a namespaced policy. A command whose namespace nobody gave is taken to be in it.
+    pub namespace: Option<Arc<str>>,
+    pub namespaces: Option<LabelSelector>,
+    pub pods: Option<LabelSelector>,
+    /// Any of these; empty is no condition.
+    pub service_accounts: Vec<Arc<str>>,
+    pub nodes: Option<LabelSelector>,
+}
+
+/// A subject by what plain Linux knows; all given parts must hold.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PlainSubject {
+    /// Systemd unit, with `*` for any run of characters.
+    pub unit: Option<Arc<str>>,
+    pub user: Option<Arc<str>>,
+    /// Cgroup path, with `*` likewise; its children are selected too.
+    pub cgroup: Option<Arc<str>>,
+    pub container: Option<ContainerSubject>,
+    /// Only (true) or never (false) the command of `egret run`.
+    pub command: Option<bool>,
+}
+
+/// A container by name (with `*`) and labels.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ContainerSubject {
+    pub name: Option<Arc<str>>,
+    pub labels: LabelSelector,
+}
+
+/// Whether a subject selects a workload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Selects {
+    Yes,
+    No,
+    /// It asks for something that is not known of the workload. Never to be taken for No: that would silently free it.
+    Unknown,
+}
+
+impl Selects {
+    const fn from_bool(holds: bool) -> Self {
+        if holds { Self::Yes } else { Self::No }
+    }
+
+    fn of_known<T>(known: Option<T>, holds: impl FnOnce(T) -> bool) -> Self {
+        known.map_or(Self::Unknown, |value| Self::from_bool(holds(value)))
+    }
+
+    /// Both must hold: one No is No, whatever is unknown.
+    pub const fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::No, _) | (_, Self::No) => Self::No,
+            (Self::Unknown, _) | (_, Self::Unknown) => Self::Unknown,
+            (Self::Yes, Self::Yes) => Self::Yes,
+        }
+    }
+}
+
+impl Subject {
+    pub fn selects(&self, workload: &Workload) -> Selects {
+        match self {
+            Self::All => Selects::Yes,
+            Self::Kubernetes(subject) => subject.selects(&workload.pod, workload.command),
+            Self::Plain(subject) => subject.selects(workload),
+        }
+    }
+}
+
+impl KubernetesSubject {
+    fn selects(&self, pod: &PodIdentity, command: bool) -> Selects {
+        let Self {
+            namespace,
+            namespaces,
+            pods,
+            service_accounts,
+            nodes,
+        } = self;
+        let own_namespace = match (namespace, &pod.namespace) {
+            (None, _) => Selects::Yes,
+            (Some(_), None) if command => Selects::Yes,
+            (Some(wanted), known) => Selects::of_known(known.as_ref(), |known| known == wanted),
+        };
+        let account = if service_accounts.is_empty() {
+            Selects::Yes
+        } else {
+            Selects::of_known(pod.service_account.as_ref(), |known| {
+                service_accounts.contains(known)
+            })
+        };
+        own_namespace
+            .and(account)
+            .and(select_labels(
+                namespaces.as_ref(),
+                pod.namespace_labels.as_ref(),
+            ))
+            .and(select_labels(pods.as_ref(), pod.labels.as_ref()))
+            .and(select_labels(nodes.as_ref(), pod.node_labels.as_ref()))
+    }
+}
+
+impl PlainSubject {
+    fn selects(&self, workload: &Workload) -> Selects {
+        let Self {
+            unit,
+            user,
+            cgroup,
+            container,
+            command,
+        } = self;
+        // A part of plain Linux that is not known does not hold: the kernel says all of them of every process.
+        let mut holds = command.is_none_or(|wanted| wanted == workload.command);
+        if let Some(pattern) = unit {
+            holds &= workload
+                .unit
+                .as_ref()
+                .is_some_and(|unit| glob_matches(pattern, unit));
+        }
+        if let Some(wanted) = user {
+            holds &= workload.user.as_ref() == Some(wanted);
+        }
+        if let Some(pattern) = cgroup {
+            holds &= workload.cgroup.as_ref().is_some_and(|path| {
+                let pattern = pattern.trim_end_matches('/');
+                glob_matches(pattern, path) || glob_matches(&format!("{pattern}/*"), path)
+            });
+        }
+        if let Some(ContainerSubject { name, labels }) = container {
+            holds &= workload.container.as_ref().is_some_and(|container| {
+                name.as_ref()
+                    .is_none_or(|pattern| glob_matches(pattern, &container.name))
+                    && labels.matches(&container.labels)
+            });
+        }
+        Selects::from_bool(holds)
+    }
+}
+
+/// An empty selector selects whatever there is, labels known or not.
+fn select_labels(selector: Option<&LabelSelector>, labels: Option<&Labels>) -> Selects {
+    match selector {
+        None => Selects::Yes,
+        Some(selector) if selector.is_empty() => Selects::Yes,
+        Some(selector) => Selects::of_known(labels, |labels| selector.matches(labels)),
+    }
+}
+
+/// Whether `text` is like `pattern`, where `*` stands for any run of characters.
+pub fn glob_matches(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = text.strip_prefix(first) else {
+        return false;
+    };
+    let Some(last) = parts.next_back() else {
+        return rest.is_empty();
+    };
+    for part in parts {
+        let Some(at) = rest.find(part) else {
+            return false;
+        };
+        rest = &rest[at + part.len()..];
+    }
+    rest.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use test_case::test_case;
+
+    use super::*;
+
+    #[test_case("build@*.service", "build@1.service", true; "star in the middle")]
+    #[test_case("build@*.service", "build.service", false; "prefix must fit")]
+    #[test_case("a*a", "a", false; "ends do not overlap")]
+    #[test_case("*", "", true; "star alone")]
+    #[test_case("a", "ab", false; "no star is the whole text")]
+    #[test_case("a*b*c", "axbxbxc", true; "several stars")]
+    fn globs(pattern: &str, text: &str, expected: bool) {
+        assert_eq!(glob_matches(pattern, text), expected);
+    }
+
+    fn pods(selector: LabelSelector) -> Subject {
+        Subject::Kubernetes(KubernetesSubject {
+            namespace: Some("prod".into()),
+            pods: Some(selector),
+            ..KubernetesSubject::default()
+        })
+    }
+
+    #[test]
+    fn a_command_is_selected_by_an_empty_selector() {
+        let subject = pods(LabelSelector::default());
+        assert_eq!(subject.selects(&Workload::command()), Selects::Yes);
+    }
+
+    #[test]
+    fn a_selector_needs_labels() {
+        let subject = pods(LabelSelector {
+            match_labels: Labels::from([("app".into(), "web".into())]),
+            ..LabelSelector::default()
+        });
+        let mut workload = Workload::command();
+        assert_eq!(subject.selects(&workload), Selects::Unknown);
+        workload.pod.labels = Some(Labels::from([("app".into(), "web".into())]));
+        assert_eq!(subject.selects(&workload), Selects::Yes);
+        workload.pod.namespace = Some("test".into());
+        assert_eq!(subject.selects(&workload), Selects::No);
+    }
+
+    #[test]
+    fn another_unit_is_not_the_command() {
+        let subject = Subject::Plain(PlainSubject {
+            unit: Some("build@*.service".into()),
+            ..PlainSubject::default()
+        });
+        assert_eq!(subject.selects(&Workload::command()), Selects::No);
+    }
+
+    #[test]
+    fn a_cgroup_selects_its_children() {
+        let subject = Subject::Plain(PlainSubject {
+            cgroup: Some("/machine.slice/".into()),
+            ..PlainSubject::default()
+        });
+        for (path, expected) in [
+            ("/machine.slice", Selects::Yes),
+            ("/machine.slice/a", Selects::Yes),
+            ("/machine.slice2", Selects::No),
+        ] {
+            let workload = Workload {
+                cgroup: Some(path.into()),
+                ..Workload::default()
+            };
+            assert_eq!(subject.selects(&workload), expected, "{path}");
+        }
+    }
+}

@@ -1,0 +1,48 @@
+use std::sync::Arc;
+
+use crate::selector::Labels;
+
+/// Who asks: what is known of a workload when policies are held against it.
+///
+/// A field that is nothing is not known; a subject that needs it then cannot be judged.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Workload {
+    /// The command of `egret run`. Policies select it unless their subject names something else.
+    pub command: bool,
+    /// Its identity in Kubernetes; of a command, what `--labels`, `--namespace` and `--service-account` said.
+    pub pod: PodIdentity,
+    /// Systemd unit, as `build@1.service`.
+    pub unit: Option<Arc<str>>,
+    /// Login name.
+    pub user: Option<Arc<str>>,
+    /// Path below the cgroup root, with the leading slash.
+    pub cgroup: Option<Arc<str>>,
+    pub container: Option<Container>,
+}
+
+/// What Kubernetes knows of a pod.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PodIdentity {
+    pub namespace: Option<Arc<str>>,
+    pub namespace_labels: Option<Labels>,
+    pub labels: Option<Labels>,
+    pub service_account: Option<Arc<str>>,
+    pub node_labels: Option<Labels>,
+}
+
+/// What a container runtime knows of a container.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Container {
+    pub name: Arc<str>,
+    pub labels: Labels,
+}
+
+impl Workload {
+    /// The command of `egret run`, of which nothing else is known.
+    pub fn command() -> Self {
+        Self {
+            command: true,
+            ..Self::default()
+        }
+    }
+}
