@@ -45,7 +45,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &["dns-names", "ebpf-abi", "policy-engine", "policy-model"],
     ),
     ("gateway-sandbox", &[]),
-    ("gateway-playground", &["dns-names"]),
+    ("gateway-playground", &[]),
 ];
 
 /// Crates without I/O, clock, async or unsafe.
