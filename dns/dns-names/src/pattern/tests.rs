@@ -3,17 +3,6 @@ use test_case::test_case;
 
 use super::*;
 
-/// The project's shared fact files; `../shared` beside the repository unless the environment says otherwise.
-fn shared_cases() -> serde_json::Value {
-    let root = std::env::var_os("EGRET_SHARED").map_or_else(
-        || std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
-        std::path::PathBuf::from,
-    );
-    let path = root.join("cases/cilium.json");
-    let text = std::fs::read_to_string(&path).expect("cases/cilium.json in the shared folder");
-    serde_json::from_str(&text).expect("JSON")
-}
-
 fn matches(grammar: Grammar, pattern: &str, name: &str) -> bool {
     let pattern = NamePattern::parse(grammar, pattern).expect("a pattern");
     Name::parse(name).is_ok_and(|name| pattern.matches(&name))
@@ -21,7 +10,7 @@ fn matches(grammar: Grammar, pattern: &str, name: &str) -> bool {
 
 #[test]
 fn cilium_match_cases() {
-    let cases = shared_cases();
+    let cases = crate::test_data::cilium();
     let cases = cases["match_cases"].as_array().expect("a list");
     assert!(cases.len() >= 53);
     for case in cases {
@@ -39,7 +28,7 @@ fn cilium_match_cases() {
 
 #[test]
 fn cilium_canonicalisation_cases() {
-    for case in shared_cases()["pattern_canonicalisation"]
+    for case in crate::test_data::cilium()["pattern_canonicalisation"]
         .as_array()
         .expect("a list")
     {
@@ -55,7 +44,7 @@ fn cilium_canonicalisation_cases() {
 
 #[test]
 fn cilium_selector_validation_cases() {
-    for case in shared_cases()["selector_validation"]
+    for case in crate::test_data::cilium()["selector_validation"]
         .as_array()
         .expect("a list")
     {
