@@ -25,6 +25,12 @@ pub enum Verb {
     Check(CheckArgs),
     /// Say whether a destination is allowed, and every step to the answer
     Explain(ExplainArgs),
+    /// The client of the demo: see `gateway_playground::probe`
+    #[command(name = "__probe", hide = true)]
+    Probe {
+        /// What to do, one step an argument
+        steps: Vec<String>,
+    },
 }
 
 /// `egret run [OPTIONS] -- CMD…`

@@ -9,4 +9,5 @@
 
 pub mod cli;
 pub mod clock;
+pub mod demo;
 pub mod watch;

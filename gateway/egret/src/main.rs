@@ -3,9 +3,12 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use egret::cli::Cli;
+use egret::cli::{Cli, Verb};
 
 fn main() -> ExitCode {
-    let Cli { verb: _ } = Cli::parse();
-    ExitCode::from(125)
+    match Cli::parse().verb {
+        Verb::Demo(args) => egret::demo::run(&args),
+        Verb::Probe { steps } => gateway_playground::probe::run(steps),
+        Verb::Run(_) | Verb::Check(_) | Verb::Explain(_) => ExitCode::from(125),
+    }
 }

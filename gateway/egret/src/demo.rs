@@ -1,0 +1,81 @@
+//! `egret demo`: a tour on an internet of its own.
+//!
+//! Every scene starts a client as a child of `egret run`, this very program, in a network namespace.
+//! Its verdict is what the client saw and what a capture at the servers saw, never what Egret says
+//! of itself; Egret's reason is printed beside it.
+
+mod print;
+mod scene;
+mod stage;
+mod tour;
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::Context as _;
+use nix::unistd::geteuid;
+
+use self::print::Printer;
+use self::stage::Stage;
+use crate::cli::{DemoArgs, Output};
+
+/// Every verdict was as it should be.
+const AS_EXPECTED: u8 = 0;
+/// At least one was not.
+const NOT_AS_EXPECTED: u8 = 1;
+/// The tour could not be given.
+const NOT_GIVEN: u8 = 2;
+
+/// Gives the tour. Exit status: 0 when every verdict is as it should be, 1 when one is not, 2 when
+/// the tour could not be given.
+#[must_use]
+pub fn run(args: &DemoArgs) -> ExitCode {
+    if !geteuid().is_root() {
+        say(
+            "egret demo builds network namespaces and loads kernel programs, on this machine only \
+             and without its network.\nThat needs root: run it with sudo.",
+        );
+        return ExitCode::from(NOT_GIVEN);
+    }
+    match give(args) {
+        Ok(true) => ExitCode::from(AS_EXPECTED),
+        Ok(false) => ExitCode::from(NOT_AS_EXPECTED),
+        Err(error) => {
+            say(&format!("egret demo: {error:#}"));
+            ExitCode::from(NOT_GIVEN)
+        }
+    }
+}
+
+fn give(args: &DemoArgs) -> anyhow::Result<bool> {
+    let begun = Instant::now();
+    let scenes = tour::scenes();
+    let stage = Stage::build().context("failed to build the demo's internet")?;
+    let printer = Printer::new(args.output, io::stdout().is_terminal());
+    printer.opening(tour::POLICY)?;
+    let mut results = Vec::new();
+    for (number, scene) in scenes.iter().enumerate() {
+        let result = stage
+            .play(scene)
+            .with_context(|| format!("failed to play `{}`", scene.title))?;
+        printer.scene(number + 1, scene, &result)?;
+        results.push(result);
+    }
+    printer.closing(&results, begun.elapsed())?;
+    Ok(results.iter().all(|result| result.as_expected()))
+}
+
+fn say(text: &str) {
+    // Nobody is left to tell when standard error is gone.
+    drop(writeln!(io::stderr(), "{text}"));
+}
+
+impl Printer {
+    fn new(output: Output, colour: bool) -> Self {
+        match output {
+            Output::Text => Self::Text { colour },
+            Output::Json => Self::Json,
+        }
+    }
+}

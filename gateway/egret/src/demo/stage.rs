@@ -1,0 +1,293 @@
+//! The demo's internet, and how a scene is played on it.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use gateway_playground::probe::{Sight, sights};
+use gateway_playground::{Behaviour, Internet, Options, Packet, Question};
+use tempfile::TempDir;
+
+use super::scene::{Check, Edit, Played, Scene, World};
+use super::tour;
+
+/// Longer than any step of a tour may take; then the client is ended and the scene has failed.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Appears in the stage's folder when a client that waits may go on.
+const GATE: &str = "gate";
+
+/// The internet of the tour, and a folder for policies and reports.
+pub(super) struct Stage {
+    internet: Internet,
+    folder: TempDir,
+    program: PathBuf,
+}
+
+/// Everything a client wrote, and how it ended.
+struct Client {
+    child: Child,
+    lines: Receiver<String>,
+}
+
+impl Stage {
+    /// Builds the servers and names that the tour visits.
+    pub(super) fn build() -> anyhow::Result<Self> {
+        let internet = Internet::build(&Options {
+            nameservers: vec![tour::RESOLVER, tour::SECOND_RESOLVER],
+            ..Options::default()
+        })?;
+        for resolver in [
+            tour::RESOLVER,
+            tour::SECOND_RESOLVER,
+            tour::HOSTILE_RESOLVER,
+        ] {
+            internet.resolver(resolver)?;
+        }
+        internet.zone(tour::ZONE)?;
+        let turns = tour::REBINDING.iter().map(|line| (*line).to_owned());
+        internet.behave("rebind.example.com", Behaviour::InTurn(turns.collect()))?;
+        internet.behave(
+            "smuggler.example.com",
+            Behaviour::Smuggle(tour::SMUGGLED.to_owned()),
+        )?;
+        for (address, label) in tour::WEB {
+            internet.web(address.parse()?, label)?;
+        }
+        for address in tour::ECHO {
+            internet.echo(address.parse()?)?;
+        }
+        Ok(Self {
+            internet,
+            folder: tempfile::Builder::new().prefix("egret-demo-").tempdir()?,
+            program: std::env::current_exe().context("failed to find this program's own file")?,
+        })
+    }
+
+    /// Plays one scene from its first step to what the world saw of it.
+    pub(super) fn play(&self, scene: &Scene) -> anyhow::Result<Played> {
+        let begun = Instant::now();
+        let packets_before = self.internet.packets()?.len();
+        let questions_before = self.internet.questions().mark();
+        let file = |name: &str| self.folder.path().join(name);
+        let (policy, report, errors) = (file("policy.yaml"), file("report.jsonl"), file("stderr"));
+        put(&policy, &scene.policy)?;
+        let gate = file(GATE);
+        for old in [&report, &gate] {
+            drop(fs::remove_file(old));
+        }
+
+        let mut client = self.start(scene, &policy, &report, &errors)?;
+        let mut seen = Vec::new();
+        while let Some(line) = client.next_line()? {
+            let act = scene.acts.get(seen.len());
+            seen.extend(sights(line.as_bytes()));
+            match act.and_then(|act| act.then.as_ref()) {
+                None => {}
+                Some(Edit::Good(text)) => put(&policy, text)?,
+                Some(Edit::Broken(text)) => {
+                    let before = length(&errors);
+                    put(&policy, text)?;
+                    wait_until(|| length(&errors) > before)?;
+                    put(&gate, "open\n")?;
+                }
+            }
+        }
+        client
+            .child
+            .wait()
+            .context("failed to wait for egret run")?;
+
+        let mut checks = client_checks(scene, &seen);
+        let packets = self.internet.packets()?.split_off(packets_before);
+        let questions = self.internet.questions().since(questions_before);
+        checks.extend(scene.world.iter().map(|w| w.check(&packets, &questions)));
+        Ok(Played {
+            title: scene.title,
+            checks,
+            reasons: reasons(&report, &seen),
+            stderr: fs::read_to_string(&errors).unwrap_or_default(),
+            millis: begun.elapsed().as_millis(),
+        })
+    }
+
+    /// `egret run --policy … --report … -- egret __probe STEP…`, in the client's namespace.
+    fn start(
+        &self,
+        scene: &Scene,
+        policy: &Path,
+        report: &Path,
+        errors: &Path,
+    ) -> anyhow::Result<Client> {
+        let mut command = Command::new(&self.program);
+        command.arg("run");
+        if !scene.policy.is_empty() {
+            command.arg("--policy").arg(policy);
+        }
+        command.arg("--report").arg(report).arg("--");
+        command.arg(&self.program).arg("__probe");
+        let gate = self.folder.path().join(GATE).display().to_string();
+        let steps = scene.acts.iter();
+        command.args(steps.map(|act| act.step.replace(tour::GATE, &gate)));
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        command.stderr(fs::File::create(errors).context("failed to make a file for errors")?);
+        let mut child = self
+            .internet
+            .spawn(command)
+            .context("failed to start egret run")?;
+        let output = child.stdout.take().context("the client has no output")?;
+        let (sender, lines) = sync_channel(64);
+        thread::Builder::new()
+            .name("demo-client-output".to_owned())
+            .spawn(move || {
+                let lines = BufReader::new(output).lines();
+                for line in lines.map_while(Result::ok) {
+                    if sender.send(line).is_err() {
+                        break;
+                    }
+                }
+            })
+            .context("failed to start a reader")?;
+        Ok(Client { child, lines })
+    }
+}
+
+impl Client {
+    /// The next line the client wrote; `None` at its end.
+    fn next_line(&mut self) -> anyhow::Result<Option<String>> {
+        match self.lines.recv_timeout(PATIENCE) {
+            Ok(line) => Ok(Some(line)),
+            Err(RecvTimeoutError::Disconnected) => Ok(None),
+            Err(RecvTimeoutError::Timeout) => bail!("the client said nothing for {PATIENCE:?}"),
+        }
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        // Egret takes the client with it. Both fail only where there is nothing left to end.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+impl World {
+    fn check(&self, packets: &[Packet], questions: &[Question]) -> Check {
+        let to = |ip: &IpAddr, port: Option<u16>| {
+            packets
+                .iter()
+                .filter(|p| {
+                    p.destination == *ip && port.is_none_or(|port| p.destination_port == port)
+                })
+                .count()
+        };
+        let asked = |name: &str| {
+            let below = format!(".{name}");
+            let of = |q: &&Question| q.name == name || q.name.ends_with(&below);
+            questions.iter().filter(of).count()
+        };
+        let (what, expected, count, right) = match self {
+            Self::Reached(ip, port) => {
+                let count = to(ip, Some(*port));
+                (
+                    format!("packets to {ip} port {port}"),
+                    "some",
+                    count,
+                    count > 0,
+                )
+            }
+            Self::NothingTo(ip) => {
+                let count = to(ip, None);
+                (format!("packets to {ip}"), "none", count, count == 0)
+            }
+            Self::NothingToPort(ip, port) => {
+                let count = to(ip, Some(*port));
+                (
+                    format!("packets to {ip} port {port}"),
+                    "none",
+                    count,
+                    count == 0,
+                )
+            }
+            Self::Asked(name) => {
+                let count = asked(name);
+                (format!("questions for {name}"), "some", count, count > 0)
+            }
+            Self::NeverAsked(name) => {
+                let count = asked(name);
+                (format!("questions for {name}"), "none", count, count == 0)
+            }
+        };
+        Check {
+            side: "world",
+            what,
+            expected: expected.to_owned(),
+            seen: if count == 0 {
+                "none".to_owned()
+            } else {
+                count.to_string()
+            },
+            right,
+        }
+    }
+}
+
+fn client_checks(scene: &Scene, seen: &[Sight]) -> Vec<Check> {
+    scene
+        .acts
+        .iter()
+        .enumerate()
+        .map(|(number, act)| act.expect.check(&act.step, seen.get(number)))
+        .collect()
+}
+
+fn length(file: &Path) -> u64 {
+    fs::metadata(file).map_or(0, |data| data.len())
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "another process writes a file: there is nothing to be woken by"
+)]
+fn wait_until(there: impl Fn() -> bool) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    while !there() {
+        if begun.elapsed() > PATIENCE {
+            bail!("egret run said nothing about a broken policy for {PATIENCE:?}");
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    Ok(())
+}
+
+/// Why Egret denied what it denied, each once: what it wrote into the report and into its answers.
+fn reasons(report: &Path, seen: &[Sight]) -> Vec<String> {
+    let mut reasons: Vec<String> = Vec::new();
+    let lines = fs::read_to_string(report).unwrap_or_default();
+    let told = lines
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter(|line| line["verdict"] == "deny")
+        .filter_map(|line| line["reason"].as_str().map(str::to_owned));
+    let answered = seen.iter().flat_map(|sight| sight.extended.clone());
+    for reason in told.chain(answered) {
+        if !reasons.contains(&reason) {
+            reasons.push(reason);
+        }
+    }
+    reasons
+}
+
+/// A whole new file under the old name: a reader sees the one or the other.
+fn put(path: &Path, text: &str) -> anyhow::Result<()> {
+    let new = path.with_extension("new");
+    fs::write(&new, text)
+        .and_then(|()| fs::rename(&new, path))
+        .with_context(|| format!("failed to write `{}`", path.display()))
+}
