@@ -34,6 +34,7 @@ pub(super) const ZONE: &str = "
     two.example.com      300 A     203.0.113.50
     v6.example.com       300 AAAA  2001:db8:1::10
     later.example.com    300 A     203.0.113.20
+    smuggler.example.com 300 A     203.0.113.70
     *.attacker.example   300 A     198.51.100.99
     *.attacker.example   300 TXT   got-it
 ";
@@ -45,8 +46,7 @@ pub(super) const REBINDING: &[&str] = &[
 ];
 
 /// What the answer for `smuggler.example.com` carries beside its own record.
-pub(super) const SMUGGLED: &str = "smuggler.example.com 300 A 203.0.113.70
-    api.example.com 300 A 198.51.100.99";
+pub(super) const SMUGGLED: &str = "api.example.com 300 A 198.51.100.99";
 
 pub(super) const WEB: &[(&str, &str)] = &[
     ("203.0.113.10:80", "api"),
@@ -75,7 +75,8 @@ spec:
     - name: web
       action: Allow
       to:
-        - fqdn: ["api.example.com", "www.example.com", "v6.example.com", "rebind.example.com", "smuggler.example.com"]
+        - fqdn: ["api.example.com", "www.example.com", "v6.example.com"]
+        - fqdn: ["rebind.example.com", "smuggler.example.com"]
       ports: [{protocol: TCP, port: 80}]
     - name: echo
       action: Allow
