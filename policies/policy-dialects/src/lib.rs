@@ -1,1 +1,23 @@
-//! From policy files in their dialects to the model.
+//! From policy files in their dialects to the model: YAML or JSON text in, policies and diagnostics out.
+//!
+//! [`read`] reads every document of one file, finds the dialect of each object by apiVersion and kind, and lowers it.
+//! Nothing is silently ignored: what a dialect's own admission would refuse is `refused` and gives no policy, a rule
+//! that cannot be enforced is `closed`, what may surprise is a `lint`; each has a [`Code`](codes::Code) and its place.
+//!
+//! Inside, each dialect has a versioned module with the types of what the author wrote (`XxxSpec`) and one that lowers
+//! them. What this crate deliberately does not do: it opens no file, and it decides nothing.
+#![forbid(unsafe_code)]
+
+mod cidr;
+mod cilium;
+pub mod codes;
+mod context;
+mod decode;
+mod kubernetes;
+mod native;
+mod objects;
+mod suggest;
+pub mod yaml;
+
+pub use context::{CiliumFlags, Context};
+pub use objects::read;

@@ -1,0 +1,136 @@
+//! `icmps`: the names Cilium gives to ICMP types (`pkg/policy/api/icmp.go`; numbers by IANA).
+
+use policy_model::Protocol;
+
+use crate::codes;
+use crate::decode::Findings;
+use crate::yaml::{Node, Typed};
+
+/// LIMIT: Cilium's `MaxICMPFields`.
+const MAX_FIELDS: usize = 40;
+
+const NAMES_V4: &[(&str, u8)] = &[
+    ("EchoReply", 0),
+    ("DestinationUnreachable", 3),
+    ("Redirect", 5),
+    ("Echo", 8),
+    ("EchoRequest", 8),
+    ("RouterAdvertisement", 9),
+    ("RouterSelection", 10),
+    ("TimeExceeded", 11),
+    ("ParameterProblem", 12),
+    ("Timestamp", 13),
+    ("TimestampReply", 14),
+    ("Photuris", 40),
+    ("ExtendedEchoRequest", 42),
+    ("ExtendedEchoReply", 43),
+];
+
+const NAMES_V6: &[(&str, u8)] = &[
+    ("DestinationUnreachable", 1),
+    ("PacketTooBig", 2),
+    ("TimeExceeded", 3),
+    ("ParameterProblem", 4),
+    ("EchoRequest", 128),
+    ("EchoReply", 129),
+    ("MulticastListenerQuery", 130),
+    ("MulticastListenerReport", 131),
+    ("MulticastListenerDone", 132),
+    ("RouterSolicitation", 133),
+    ("RouterAdvertisement", 134),
+    ("NeighborSolicitation", 135),
+    ("NeighborAdvertisement", 136),
+    ("RedirectMessage", 137),
+    ("RouterRenumbering", 138),
+    ("ICMPNodeInformationQuery", 139),
+    ("ICMPNodeInformationResponse", 140),
+    ("InverseNeighborDiscoverySolicitation", 141),
+    ("InverseNeighborDiscoveryAdvertisement", 142),
+    ("HomeAgentAddressDiscoveryRequestMessage", 144),
+    ("HomeAgentAddressDiscoveryReplyMessage", 145),
+    ("MobilePrefixSolicitation", 146),
+    ("MobilePrefixAdvertisement", 147),
+    ("DuplicateAddressRequestCodeSuffix", 157),
+    ("DuplicateAddressConfirmationCodeSuffix", 158),
+    ("ExtendedEchoRequest", 160),
+    ("ExtendedEchoReply", 161),
+];
+
+/// One ICMP type of one family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct IcmpSpec {
+    pub(crate) protocol: Protocol,
+    pub(crate) kind: u8,
+}
+
+/// Reads `icmps`.
+pub(crate) fn decode(node: Node<'_>, findings: &mut Findings) -> Vec<IcmpSpec> {
+    let mut read = Vec::new();
+    for rule in findings.list(node).unwrap_or_default() {
+        let Some(mut fields) = findings.fields(rule) else {
+            continue;
+        };
+        let items = fields
+            .take("fields")
+            .and_then(|node| findings.list(node))
+            .unwrap_or_default();
+        fields.finish(findings, codes::UNKNOWN_RULE_FIELD);
+        if items.len() > MAX_FIELDS {
+            findings.report(
+                codes::CILIUM_TOO_MANY,
+                rule,
+                format!("too many types, the max is {MAX_FIELDS}"),
+            );
+        }
+        read.extend(
+            items
+                .into_iter()
+                .filter_map(|item| decode_field(item, findings)),
+        );
+    }
+    read
+}
+
+fn decode_field(node: Node<'_>, findings: &mut Findings) -> Option<IcmpSpec> {
+    let mut fields = findings.fields(node)?;
+    let (protocol, names) = match fields.take("family") {
+        Some(family) => {
+            findings
+                .word(
+                    family,
+                    &[
+                        ("IPv4", (Protocol::ICMP, NAMES_V4)),
+                        ("IPv6", (Protocol::ICMPV6, NAMES_V6)),
+                    ],
+                )?
+                .value
+        }
+        None => (Protocol::ICMP, NAMES_V4),
+    };
+    let kind = fields.take("type");
+    fields.finish(findings, codes::UNKNOWN_RULE_FIELD);
+    let Some(kind_node) = kind else {
+        findings.report(codes::CILIUM_ICMP, node, "`type` is missing");
+        return None;
+    };
+    let kind = match kind_node.typed()? {
+        Typed::Int(number) => u8::try_from(number).ok(),
+        Typed::Str(text) => names
+            .iter()
+            .find(|(name, _)| *name == text)
+            .map(|(_, kind)| *kind)
+            .or_else(|| text.parse::<u8>().ok()),
+        Typed::Null | Typed::Bool(_) | Typed::Float(_) => None,
+    };
+    if kind.is_none() {
+        findings.report(
+            codes::CILIUM_ICMP,
+            kind_node,
+            "not an ICMP type of this family: a number up to 255, or a name such as EchoRequest",
+        );
+    }
+    Some(IcmpSpec {
+        protocol,
+        kind: kind?,
+    })
+}

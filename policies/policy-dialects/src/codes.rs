@@ -1,0 +1,147 @@
+//! Every diagnostic code, its level and its meaning, in one table; `docs` are generated from [`ALL`].
+//!
+//! A code is a promise: scripts filter by it. Codes are added, never renamed or given another meaning.
+
+use policy_model::Level;
+
+/// One row of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Code {
+    /// What is printed and what scripts filter by.
+    pub id: &'static str,
+    /// How bad it is, always the same for one code.
+    pub level: Level,
+    /// What it says, in one line.
+    pub meaning: &'static str,
+}
+
+macro_rules! codes {
+    ($($(#[doc = $section:literal])? $name:ident = $level:ident $id:literal $meaning:literal;)*) => {
+        $(#[doc = $meaning] pub const $name: Code = Code { id: $id, level: Level::$level, meaning: $meaning };)*
+
+        /// Every code, in the order in which the documentation lists them.
+        pub const ALL: &[Code] = &[$($name),*];
+    };
+}
+
+codes! {
+    // Text.
+    YAML_SYNTAX = Refused "yaml-syntax" "the document is not YAML";
+    YAML_DUPLICATE_KEY = Refused "yaml-duplicate-key" "a key stands twice in one mapping, so it is unclear which one counts";
+    YAML_LIMIT = Refused "yaml-limit" "the file is larger, deeper or has more aliases than a policy file may have";
+    YAML_SURPRISING_NUMBER = Lint "yaml-surprising-number" "a number is written so that it means another one than it seems to";
+
+    // Objects.
+    NOT_AN_OBJECT = Refused "not-an-object" "the document is not an object with apiVersion, kind and metadata.name";
+    UNKNOWN_KIND = Refused "unknown-kind" "the object is of a kind no dialect has";
+    UNSUPPORTED_DIALECT = Refused "unsupported-dialect" "the object is a policy of a dialect this version cannot enforce";
+    UNSUPPORTED_VERSION = Refused "unsupported-version" "the apiVersion is not one this version reads";
+    DUPLICATE_OBJECT = Refused "duplicate-object" "two objects have the same kind, namespace and name";
+    WRONG_TYPE = Refused "wrong-type" "a value is of another type than the field";
+    MISSING_FIELD = Refused "missing-field" "a field that must be there is not";
+    UNKNOWN_FIELD = Refused "unknown-field" "a field that does not exist stands where it could change who is selected or what is enforced";
+    UNKNOWN_RULE_FIELD = Closed "unknown-rule-field" "a field that does not exist stands in a rule, so the rule matches nothing";
+    UNKNOWN_TOP_LEVEL_FIELD = Lint "unknown-top-level-field" "a field beside spec or in metadata does not exist and has no effect";
+    INVALID_NAME = Refused "invalid-name" "a name or namespace is not one Kubernetes allows";
+    INVALID_VALUE = Refused "invalid-value" "a value is not one of those the field may have";
+    INVALID_SELECTOR = Refused "invalid-selector" "a label selector could not be read, so it is unclear who is selected";
+    INVALID_CIDR = Refused "invalid-cidr" "not an address block in CIDR notation";
+    INVALID_EXCEPT = Refused "invalid-except" "an exception does not lie inside the block it belongs to";
+    INVALID_PORT = Refused "invalid-port" "not a port, or a range that ends before it starts";
+    INVALID_PATTERN = Refused "invalid-pattern" "not a name or pattern of this dialect";
+    EMPTY_LIST = Refused "empty-list" "an empty list where it is unclear whether everything or nothing is meant";
+    CIDR_HOST_BITS = Lint "cidr-host-bits" "an address block has bits set beyond its prefix; they have no effect";
+    ALLOW_OPENS_GUARD = Lint "allow-opens-guard" "a rule opens a guarded metadata address";
+    GUARD_STAYS_CLOSED = Lint "guard-stays-closed" "a rule covers a guarded metadata address and does not open it";
+
+    // Native.
+    NATIVE_CLUSTER_FIELD = Refused "native-cluster-field" "tier, priority and subject.namespaces belong to ClusterEgressPolicy";
+    NATIVE_PEER = Refused "native-peer" "an entry of `to` has no peer or more than one kind of peer";
+    NATIVE_SUBJECT = Refused "native-subject" "a subject mixes Kubernetes and plain Linux, or chooses in two ways";
+    NATIVE_PASS_BY_NAME = Refused "native-pass-by-name" "a Pass rule cannot name a host: an expired look-up would change who decides";
+    NATIVE_METADATA_ACTION = Refused "native-metadata-action" "metadata presets open a guard and stand in Allow rules only";
+    NATIVE_PODS = Closed "native-pods" "pod peers need a cluster's pods, which this version does not watch";
+    NATIVE_NODES = Closed "native-nodes" "node peers need a cluster's nodes, which this version does not watch";
+    NATIVE_SERVICE = Closed "native-service" "service peers need a cluster's services, which this version does not watch";
+    NATIVE_SET = Closed "native-set" "sets are not resolved by this version";
+    NATIVE_ENTITY = Closed "native-entity" "the entity stands for cluster objects, which this version does not watch";
+    NATIVE_TLS = Closed "native-tls" "TLS conditions need the proxy, which this version does not have";
+    NATIVE_HTTP = Closed "native-http" "HTTP conditions need the proxy, which this version does not have";
+    NATIVE_DENY_BY_NAME = Lint "native-deny-by-name" "a Deny rule with names refuses the names; their addresses stay reachable by other rules";
+    NATIVE_DENY_FIRST = Lint "native-deny-first" "a Deny rule of a namespaced policy stands behind an Allow, and holds before it all the same";
+    NATIVE_ALLOW_PRIVATE = Lint "native-allow-private" "allowPrivate has an effect only on names of Allow rules";
+    NATIVE_SUBJECT_LATER = Lint "native-subject-later" "units, users, cgroups and containers are chosen by `egret host`, which this version does not have";
+
+    // Cilium: what its own admission refuses.
+    CILIUM_SUBJECT = Refused "cilium-subject" "the endpointSelector asks for something Egret cannot know of a pod";
+    CILIUM_OTHER_NAMESPACE = Lint "cilium-other-namespace" "a namespaced policy selects pods of another namespace; its own is meant";
+    CILIUM_SELECTORS = Refused "cilium-selectors" "a rule has both endpointSelector and nodeSelector, or neither";
+    CILIUM_NODE_SELECTOR_NAMESPACED = Refused "cilium-node-selector-namespaced" "nodeSelector belongs to CiliumClusterwideNetworkPolicy";
+    CILIUM_NO_RULES = Refused "cilium-no-rules" "a rule has none of ingress, ingressDeny, egress, egressDeny";
+    CILIUM_NO_SPEC = Refused "cilium-no-spec" "a policy has neither spec nor specs";
+    CILIUM_L3_COMBINATION = Refused "cilium-l3-combination" "an egress rule has two kinds of peer, which Cilium does not combine";
+    CILIUM_NODES_FLAG = Refused "cilium-nodes-flag" "toNodes needs Cilium's flag enable-node-selector-labels";
+    CILIUM_EMPTY_PEERS = Refused "cilium-empty-peers" "toFQDNs: [] or toGroups: [] would mean every destination in Cilium";
+    CILIUM_ENTITY = Refused "cilium-entity" "not an entity of Cilium";
+    CILIUM_FQDN = Refused "cilium-fqdn" "a name selector Cilium does not accept";
+    CILIUM_CIDR = Refused "cilium-cidr" "an address block Cilium does not accept";
+    CILIUM_PORT = Refused "cilium-port" "a port Cilium does not accept";
+    CILIUM_TOO_MANY = Refused "cilium-too-many" "more ports or ICMP types than Cilium accepts in one rule";
+    CILIUM_ICMP = Refused "cilium-icmp" "an ICMP rule Cilium does not accept";
+    CILIUM_ICMPS_WITH_PORTS = Refused "cilium-icmps-with-ports" "icmps and toPorts stand in one rule";
+    CILIUM_L7 = Refused "cilium-l7" "layer 7 rules Cilium does not accept here";
+    CILIUM_SERVER_NAME = Refused "cilium-server-name" "a server name Cilium does not accept";
+    CILIUM_LISTENER = Refused "cilium-listener" "a listener beside layer 7 rules";
+    CILIUM_DENY_FIELD = Refused "cilium-deny-field" "a field egressDeny does not have";
+
+    // Cilium: what Egret cannot enforce yet.
+    CILIUM_TO_ENDPOINTS = Closed "cilium-to-endpoints" "toEndpoints needs a cluster's pods, which this version does not watch";
+    CILIUM_TO_SERVICES = Closed "cilium-to-services" "toServices needs a cluster's services, which this version does not watch";
+    CILIUM_TO_NODES = Closed "cilium-to-nodes" "toNodes needs a cluster's nodes, which this version does not watch";
+    CILIUM_TO_GROUPS = Closed "cilium-to-groups" "toGroups needs a cloud's API, which Egret does not ask";
+    CILIUM_TO_REQUIRES = Closed "cilium-to-requires" "toRequires was removed from Cilium and has no meaning";
+    CILIUM_CIDR_GROUP = Closed "cilium-cidr-group" "CiliumCIDRGroups are not resolved by this version";
+    CILIUM_CLUSTER_ENTITY = Closed "cilium-cluster-entity" "the entity stands for cluster objects, which this version does not watch";
+    CILIUM_NAMED_PORT = Closed "cilium-named-port" "a port given by name needs a cluster's pods, which this version does not watch";
+    CILIUM_SERVER_NAMES = Closed "cilium-server-names" "serverNames need the proxy, which this version does not have";
+    CILIUM_HTTP = Closed "cilium-http" "HTTP rules need the proxy, which this version does not have";
+    CILIUM_L7_OTHER = Closed "cilium-l7-other" "layer 7 rules of this kind are not enforced by Egret";
+    CILIUM_TLS = Closed "cilium-tls" "TLS termination and origination are not done by Egret";
+    CILIUM_ENVOY_LISTENER = Closed "cilium-envoy-listener" "traffic is not sent to Envoy listeners by Egret";
+    CILIUM_AUTHENTICATION = Closed "cilium-authentication" "mutual authentication is not done by Egret";
+
+    // Cilium: what surprises.
+    CILIUM_DENY_ONLY_ISOLATES = Lint "cilium-deny-only-isolates" "a policy with only egressDeny denies all other egress too";
+    CILIUM_DNS_WILDCARD = Lint "cilium-dns-wildcard" "every name may be asked, so data can leave inside of names";
+    CILIUM_DNS_WITHOUT_NAMES = Lint "cilium-dns-without-names" "a DNS rule without matchName and matchPattern allows only the root name";
+    CILIUM_INGRESS = Lint "cilium-ingress" "ingress rules are not enforced: Egret holds egress";
+    CILIUM_RESERVED_LABEL = Lint "cilium-reserved-label" "a reserved label selects no pod";
+    CILIUM_EMPTY_LIST = Lint "cilium-empty-list" "an empty list of peers allows nothing";
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::ALL;
+
+    #[test]
+    fn codes_are_unique_and_readable() {
+        let ids: BTreeSet<&str> = ALL.iter().map(|code| code.id).collect();
+        assert_eq!(ids.len(), ALL.len());
+        for code in ALL {
+            assert!(
+                code.id
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'),
+                "{}",
+                code.id
+            );
+            assert!(
+                !code.meaning.ends_with('.') && !code.meaning.is_empty(),
+                "{}",
+                code.id
+            );
+        }
+    }
+}

@@ -1,0 +1,27 @@
+use std::sync::Arc;
+
+/// What a reader must know beside the text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Context {
+    /// The namespace of a namespaced object that names none, as with `kubectl -n`.
+    pub default_namespace: Arc<str>,
+    pub cilium: CiliumFlags,
+}
+
+/// Flags of Cilium's agent that change which objects it accepts; off by default, as there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CiliumFlags {
+    /// `enable-node-selector-labels`: `toNodes` is accepted.
+    pub node_selector_labels: bool,
+    /// `enable-extended-ip-protocols`: protocols without ports, such as VRRP, are accepted.
+    pub extended_protocols: bool,
+}
+
+impl Default for Context {
+    fn default() -> Self {
+        Self {
+            default_namespace: Arc::from("default"),
+            cilium: CiliumFlags::default(),
+        }
+    }
+}

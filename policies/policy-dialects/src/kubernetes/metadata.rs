@@ -1,0 +1,143 @@
+//! `metav1.ObjectMeta`, as far as a policy has to do with it.
+
+use crate::codes;
+use crate::decode::{At, Findings};
+use crate::yaml::{Node, Shape};
+
+/// Whether a kind lives in a namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    Namespaced,
+    Cluster,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct MetadataSpec<'d> {
+    pub(crate) name: At<'d, &'d str>,
+    pub(crate) namespace: Option<At<'d, &'d str>>,
+    pub(crate) annotations: Vec<(&'d str, At<'d, &'d str>)>,
+}
+
+/// Reads `metadata` of `object`; nothing where the object has no usable name.
+pub(crate) fn decode_metadata<'d>(
+    object: Node<'d>,
+    scope: Scope,
+    findings: &mut Findings,
+) -> Option<MetadataSpec<'d>> {
+    /// The fields of `ObjectMeta` that mean nothing here.
+    const OTHER: &[&str] = &[
+        "creationTimestamp",
+        "deletionGracePeriodSeconds",
+        "deletionTimestamp",
+        "finalizers",
+        "generateName",
+        "generation",
+        "labels",
+        "managedFields",
+        "ownerReferences",
+        "resourceVersion",
+        "selfLink",
+        "uid",
+    ];
+    let Some(node) = object.get("metadata").filter(|node| !node.is_null()) else {
+        findings.report_help(
+            codes::NOT_AN_OBJECT,
+            object,
+            "`metadata` is missing",
+            "every policy has a `metadata.name`",
+        );
+        return None;
+    };
+    let mut fields = findings.fields(node)?;
+    let name = fields.take("name");
+    let namespace = fields
+        .take("namespace")
+        .and_then(|node| findings.string(node));
+    let annotations = fields
+        .take("annotations")
+        .map_or_else(Vec::new, |node| annotations(node, findings));
+    for other in OTHER {
+        fields.take(other);
+    }
+    fields.finish(findings, codes::UNKNOWN_TOP_LEVEL_FIELD);
+    let Some(name) = name else {
+        findings.report(codes::NOT_AN_OBJECT, node, "`metadata.name` is missing");
+        return None;
+    };
+    let name = findings.string(name)?;
+    if !is_subdomain(name.value) {
+        findings.report_help(
+            codes::INVALID_NAME,
+            name.node,
+            format!("`{}` is not a name Kubernetes allows", name.value),
+            "at most 253 lower-case letters, digits, `-` and `.`, with a letter or digit at both ends",
+        );
+        return None;
+    }
+    if let Some(namespace) = namespace {
+        match scope {
+            Scope::Cluster => {
+                findings.report_help(
+                    codes::INVALID_NAME,
+                    namespace.node,
+                    "this kind does not live in a namespace",
+                    "leave `namespace` out, or use the namespaced kind",
+                );
+                return None;
+            }
+            Scope::Namespaced
+                if !is_subdomain(namespace.value)
+                    || namespace.value.contains('.')
+                    || namespace.value.len() > 63 =>
+            {
+                findings.report(
+                    codes::INVALID_NAME,
+                    namespace.node,
+                    format!("`{}` is not a namespace's name", namespace.value),
+                );
+                return None;
+            }
+            Scope::Namespaced => {}
+        }
+    }
+    Some(MetadataSpec {
+        name,
+        namespace,
+        annotations,
+    })
+}
+
+impl MetadataSpec<'_> {
+    /// The value of an annotation.
+    pub(crate) fn annotation(&self, key: &str) -> Option<At<'_, &str>> {
+        self.annotations
+            .iter()
+            .find(|(known, _)| *known == key)
+            .map(|(_, value)| *value)
+    }
+}
+
+fn annotations<'d>(node: Node<'d>, findings: &mut Findings) -> Vec<(&'d str, At<'d, &'d str>)> {
+    let Shape::Mapping(entries) = node.shape() else {
+        findings.wrong_type(node, "a mapping");
+        return Vec::new();
+    };
+    entries
+        .iter()
+        .filter_map(|entry| findings.string(entry.value).map(|value| (entry.key, value)))
+        .collect()
+}
+
+/// RFC 1123 subdomain, the rule for object names.
+fn is_subdomain(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= 253
+        && text.split('.').all(|label| {
+            !label.is_empty()
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+                && label
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        })
+}

@@ -1,0 +1,573 @@
+//! From text to [`Document`]s, by the events of `saphyr-parser`.
+//!
+//! A file is cut into documents at its `---` lines first, as `kubectl` does it, so that a syntax error in one document
+//! leaves the others readable. Nesting, size and the copies made by aliases are bounded.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, Tag};
+
+use super::scalar::{CoreTag, Typed, resolve};
+use super::{Document, EntryData, NodeData, Place, Step, Style, ValueData};
+
+/// What a file may cost.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// LIMIT: bytes of one file. Ten thousand policies are about 10 MB; an object in Kubernetes is held to 1.5 MB by etcd.
+    pub(crate) bytes: usize,
+    /// LIMIT: levels of nesting. The deepest dialect needs twelve.
+    pub(crate) depth: usize,
+    /// LIMIT: nodes made by aliases and merge keys in one document, against "billion laughs".
+    pub(crate) alias_nodes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            bytes: 32 << 20,
+            depth: 64,
+            alias_nodes: 10_000,
+        }
+    }
+}
+
+/// Why a document could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LoadError {
+    pub(crate) kind: LoadErrorKind,
+    pub(crate) place: Place,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum LoadErrorKind {
+    #[error("{0}")]
+    Syntax(String),
+    #[error("key `{key}` stands twice in this mapping, first on line {first}")]
+    DuplicateKey { key: String, first: u32 },
+    #[error("a key must be a plain word, not {0}")]
+    Key(&'static str),
+    #[error("alias of an anchor that is not complete here")]
+    Alias,
+    #[error("a merge key needs a mapping, or a list of mappings")]
+    Merge,
+    #[error("tag `{0}` means nothing to a policy")]
+    Tag(String),
+    #[error("nesting is deeper than {0} levels")]
+    Depth(usize),
+    #[error("aliases copy more than {0} values")]
+    AliasNodes(usize),
+    #[error("text of {got} bytes, limit is {limit}")]
+    Bytes { got: usize, limit: usize },
+}
+
+/// Reads every document of `text`. Empty documents are left out.
+pub(crate) fn load(text: &str, limits: &Limits) -> (Vec<Document>, Vec<LoadError>) {
+    let mut documents = Vec::new();
+    let mut errors = Vec::new();
+    if text.len() > limits.bytes {
+        let kind = LoadErrorKind::Bytes {
+            got: text.len(),
+            limit: limits.bytes,
+        };
+        return (
+            documents,
+            vec![LoadError {
+                kind,
+                place: Place {
+                    line: 1,
+                    column: 1,
+                    width: 1,
+                },
+            }],
+        );
+    }
+    for (first_line, chunk) in split_documents(text.strip_prefix('\u{feff}').unwrap_or(text)) {
+        let mut loader = Loader::new(chunk, first_line, limits);
+        if let Err(error) = loader.run() {
+            errors.push(error);
+        }
+        documents.append(&mut loader.documents);
+    }
+    (documents, errors)
+}
+
+/// The parts of a file between its `---` lines, with the number of their first line. YAML forbids such a line inside
+/// quoted and block scalars too, so nothing else can be meant by it.
+fn split_documents(text: &str) -> Vec<(u32, &str)> {
+    let mut parts = Vec::new();
+    let (mut start, mut start_line) = (0, 1_u32);
+    let (mut offset, mut line) = (0, 1_u32);
+    for piece in text.split_inclusive('\n') {
+        let marker = piece
+            .strip_prefix("---")
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']));
+        if marker && offset > start {
+            parts.push((start_line, &text[start..offset]));
+            (start, start_line) = (offset, line);
+        }
+        offset += piece.len();
+        line = line.saturating_add(1);
+    }
+    parts.push((start_line, &text[start..]));
+    parts
+}
+
+struct Loader<'t> {
+    text: &'t str,
+    first_line: u32,
+    limits: &'t Limits,
+    documents: Vec<Document>,
+    nodes: Vec<NodeData>,
+    open: Vec<Open>,
+    anchors: BTreeMap<usize, u32>,
+    alias_nodes: usize,
+    root: Option<u32>,
+}
+
+/// A sequence or mapping whose end has not been seen.
+struct Open {
+    anchor: usize,
+    place: Place,
+    kind: OpenKind,
+}
+
+enum OpenKind {
+    Sequence(Vec<u32>),
+    Mapping {
+        entries: Vec<EntryData>,
+        keys: BTreeMap<Box<str>, u32>,
+        merges: Vec<(u32, Place)>,
+        pending: Option<Key>,
+    },
+}
+
+enum Key {
+    Name(Box<str>, Place),
+    Merge(Place),
+}
+
+impl<'t> Loader<'t> {
+    fn new(text: &'t str, first_line: u32, limits: &'t Limits) -> Self {
+        Self {
+            text,
+            first_line,
+            limits,
+            documents: Vec::new(),
+            nodes: Vec::new(),
+            open: Vec::new(),
+            anchors: BTreeMap::new(),
+            alias_nodes: 0,
+            root: None,
+        }
+    }
+
+    fn run(&mut self) -> Result<(), LoadError> {
+        let mut parser = Parser::new_from_str(self.text);
+        while let Some(event) = parser.next_event() {
+            let (event, span) = event.map_err(|error| LoadError {
+                kind: LoadErrorKind::Syntax(error.info().to_owned()),
+                place: self.place_at(error.marker(), 1),
+            })?;
+            self.event(event, span)?;
+        }
+        Ok(())
+    }
+
+    fn event(&mut self, event: Event<'_>, span: Span) -> Result<(), LoadError> {
+        let place = self.place(span);
+        match event {
+            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentStart(_) => {
+                Ok(())
+            }
+            Event::DocumentEnd => {
+                self.finish_document();
+                Ok(())
+            }
+            Event::Alias(id) => self.alias(id, place),
+            Event::Scalar(text, style, anchor, tag) => {
+                let style = match style {
+                    ScalarStyle::Plain => Style::Plain,
+                    ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => Style::Quoted,
+                    ScalarStyle::Literal | ScalarStyle::Folded => Style::Block,
+                };
+                let tag = tag
+                    .map(|tag| core_tag(&tag))
+                    .transpose()
+                    .map_err(|kind| LoadError { kind, place })?
+                    .flatten();
+                if self.wants_key() {
+                    return self.key(&text, style, tag, place);
+                }
+                let id = self.add(
+                    ValueData::Scalar {
+                        text: text.into(),
+                        style,
+                        tag,
+                    },
+                    place,
+                );
+                self.keep_anchor(anchor, id);
+                self.attach(id, place)
+            }
+            Event::SequenceStart(anchor, tag) => self.begin(
+                anchor,
+                tag.as_deref(),
+                place,
+                OpenKind::Sequence(Vec::new()),
+            ),
+            Event::MappingStart(anchor, tag) => {
+                let kind = OpenKind::Mapping {
+                    entries: Vec::new(),
+                    keys: BTreeMap::new(),
+                    merges: Vec::new(),
+                    pending: None,
+                };
+                self.begin(anchor, tag.as_deref(), place, kind)
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.end(),
+        }
+    }
+
+    fn begin(
+        &mut self,
+        anchor: usize,
+        tag: Option<&Tag>,
+        place: Place,
+        kind: OpenKind,
+    ) -> Result<(), LoadError> {
+        if let Some(tag) = tag {
+            core_tag(tag).map_err(|kind| LoadError { kind, place })?;
+        }
+        if self.wants_key() {
+            return Err(LoadError {
+                kind: LoadErrorKind::Key("a list or a mapping"),
+                place,
+            });
+        }
+        if self.open.len() >= self.limits.depth {
+            return Err(LoadError {
+                kind: LoadErrorKind::Depth(self.limits.depth),
+                place,
+            });
+        }
+        self.open.push(Open {
+            anchor,
+            place,
+            kind,
+        });
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<(), LoadError> {
+        let Some(Open {
+            anchor,
+            place,
+            kind,
+        }) = self.open.pop()
+        else {
+            return Ok(());
+        };
+        let value = match kind {
+            OpenKind::Sequence(ids) => ValueData::Sequence(ids),
+            OpenKind::Mapping {
+                mut entries,
+                merges,
+                ..
+            } => {
+                self.merge(&mut entries, &merges)?;
+                ValueData::Mapping(entries)
+            }
+        };
+        let id = self.add_collection(value, place);
+        self.keep_anchor(anchor, id);
+        self.attach(id, place)
+    }
+
+    /// Whether the next node is a key of the innermost mapping.
+    fn wants_key(&self) -> bool {
+        matches!(
+            self.open.last(),
+            Some(Open {
+                kind: OpenKind::Mapping { pending: None, .. },
+                ..
+            })
+        )
+    }
+
+    fn key(
+        &mut self,
+        text: &str,
+        style: Style,
+        tag: Option<CoreTag>,
+        place: Place,
+    ) -> Result<(), LoadError> {
+        // sigs.k8s.io/yaml writes truth values and numbers as JSON keys; other types it refuses.
+        let key: Box<str> = match resolve(text, style, tag) {
+            Typed::Str(text) => text.into(),
+            Typed::Bool(value) => value.to_string().into(),
+            Typed::Int(value) => value.to_string().into(),
+            Typed::Float(value) => value.to_string().into(),
+            Typed::Null => {
+                return Err(LoadError {
+                    kind: LoadErrorKind::Key("null"),
+                    place,
+                });
+            }
+        };
+        let Some(Open {
+            kind: OpenKind::Mapping { keys, pending, .. },
+            ..
+        }) = self.open.last_mut()
+        else {
+            return Ok(());
+        };
+        if style == Style::Plain && text == "<<" {
+            *pending = Some(Key::Merge(place));
+            return Ok(());
+        }
+        if let Some(first) = keys.insert(key.clone(), place.line) {
+            return Err(LoadError {
+                kind: LoadErrorKind::DuplicateKey {
+                    key: key.into(),
+                    first,
+                },
+                place,
+            });
+        }
+        *pending = Some(Key::Name(key, place));
+        Ok(())
+    }
+
+    fn alias(&mut self, anchor: usize, place: Place) -> Result<(), LoadError> {
+        let Some(&target) = self.anchors.get(&anchor) else {
+            return Err(LoadError {
+                kind: LoadErrorKind::Alias,
+                place,
+            });
+        };
+        if self.wants_key() {
+            let ValueData::Scalar { text, style, tag } = self.data(target).value.clone() else {
+                return Err(LoadError {
+                    kind: LoadErrorKind::Key("a list or a mapping"),
+                    place,
+                });
+            };
+            return self.key(&text, style, tag, place);
+        }
+        if self.open.len() + self.data(target).height > self.limits.depth {
+            return Err(LoadError {
+                kind: LoadErrorKind::Depth(self.limits.depth),
+                place,
+            });
+        }
+        let copy = self.copy(target, place)?;
+        self.attach(copy, place)
+    }
+
+    /// A copy of `target` and all below it, since each node has one parent.
+    fn copy(&mut self, target: u32, place: Place) -> Result<u32, LoadError> {
+        self.alias_nodes += 1;
+        if self.alias_nodes > self.limits.alias_nodes {
+            return Err(LoadError {
+                kind: LoadErrorKind::AliasNodes(self.limits.alias_nodes),
+                place,
+            });
+        }
+        let original = self.data(target).clone();
+        // Recursion is bounded by the depth limit: no node is higher than it.
+        let value = match original.value {
+            ValueData::Scalar { .. } => original.value,
+            ValueData::Sequence(ids) => ValueData::Sequence(
+                ids.into_iter()
+                    .map(|id| self.copy(id, place))
+                    .collect::<Result<_, _>>()?,
+            ),
+            ValueData::Mapping(entries) => ValueData::Mapping(
+                entries
+                    .into_iter()
+                    .map(|entry| {
+                        Ok(EntryData {
+                            value: self.copy(entry.value, place)?,
+                            ..entry
+                        })
+                    })
+                    .collect::<Result<_, LoadError>>()?,
+            ),
+        };
+        Ok(self.add_collection(value, original.place))
+    }
+
+    /// YAML 1.1's `<<`: the entries of the merged mappings that are not written out; the first of several wins.
+    fn merge(
+        &mut self,
+        entries: &mut Vec<EntryData>,
+        merges: &[(u32, Place)],
+    ) -> Result<(), LoadError> {
+        let mut known: BTreeSet<Box<str>> = entries.iter().map(|entry| entry.key.clone()).collect();
+        for (source, place) in merges {
+            let sources = match &self.data(*source).value {
+                ValueData::Mapping(_) => vec![*source],
+                ValueData::Sequence(ids) => ids.clone(),
+                ValueData::Scalar { .. } => {
+                    return Err(LoadError {
+                        kind: LoadErrorKind::Merge,
+                        place: *place,
+                    });
+                }
+            };
+            for id in sources {
+                let ValueData::Mapping(merged) = self.data(id).value.clone() else {
+                    return Err(LoadError {
+                        kind: LoadErrorKind::Merge,
+                        place: *place,
+                    });
+                };
+                for entry in merged {
+                    if known.insert(entry.key.clone()) {
+                        entries.push(entry);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn attach(&mut self, id: u32, place: Place) -> Result<(), LoadError> {
+        match self.open.last_mut() {
+            None => self.root = Some(id),
+            Some(Open {
+                kind: OpenKind::Sequence(ids),
+                ..
+            }) => ids.push(id),
+            Some(Open {
+                kind:
+                    OpenKind::Mapping {
+                        entries,
+                        merges,
+                        pending,
+                        ..
+                    },
+                ..
+            }) => match pending.take() {
+                Some(Key::Name(key, place)) => entries.push(EntryData {
+                    key,
+                    place,
+                    value: id,
+                }),
+                Some(Key::Merge(place)) => merges.push((id, place)),
+                None => {
+                    return Err(LoadError {
+                        kind: LoadErrorKind::Key("a value"),
+                        place,
+                    });
+                }
+            },
+        }
+        Ok(())
+    }
+
+    fn add_collection(&mut self, value: ValueData, place: Place) -> u32 {
+        let children = children(&value);
+        let id = self.add(value, place);
+        let mut height = 0;
+        for (child, step) in children {
+            let data = self.data_mut(child);
+            data.parent = Some(id);
+            data.step = step;
+            height = height.max(data.height);
+        }
+        self.data_mut(id).height = height + 1;
+        id
+    }
+
+    fn add(&mut self, value: ValueData, place: Place) -> u32 {
+        // Each node needs at least one byte of text or one of the counted copies, so the numbers stay far below 2^32.
+        let id = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
+        self.nodes.push(NodeData {
+            value,
+            place,
+            parent: None,
+            step: Step::Root,
+            height: 0,
+        });
+        id
+    }
+
+    fn keep_anchor(&mut self, anchor: usize, id: u32) {
+        if anchor > 0 {
+            self.anchors.insert(anchor, id);
+        }
+    }
+
+    fn finish_document(&mut self) {
+        let nodes = std::mem::take(&mut self.nodes);
+        self.anchors.clear();
+        self.open.clear();
+        self.alias_nodes = 0;
+        if let Some(root) = self.root.take() {
+            let document = Document { nodes, root };
+            if !document.root().is_null() {
+                self.documents.push(document);
+            }
+        }
+    }
+
+    fn data(&self, id: u32) -> &NodeData {
+        &self.nodes[usize::try_from(id).expect("a node number fits a machine word")]
+    }
+
+    fn data_mut(&mut self, id: u32) -> &mut NodeData {
+        &mut self.nodes[usize::try_from(id).expect("a node number fits a machine word")]
+    }
+
+    fn place(&self, span: Span) -> Place {
+        let width = if span.start.line() == span.end.line() {
+            span.end.col().saturating_sub(span.start.col())
+        } else {
+            1
+        };
+        self.place_at(&span.start, width)
+    }
+
+    fn place_at(&self, marker: &Marker, width: usize) -> Place {
+        let number = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
+        Place {
+            line: self
+                .first_line
+                .saturating_add(number(marker.line().saturating_sub(1))),
+            column: number(marker.col()).saturating_add(1),
+            width: number(width.max(1)),
+        }
+    }
+}
+
+fn children(value: &ValueData) -> Vec<(u32, Step)> {
+    match value {
+        ValueData::Scalar { .. } => Vec::new(),
+        ValueData::Sequence(ids) => ids
+            .iter()
+            .enumerate()
+            .map(|(index, id)| (*id, Step::Index(index)))
+            .collect(),
+        ValueData::Mapping(entries) => entries
+            .iter()
+            .map(|entry| (entry.value, Step::Key(entry.key.clone())))
+            .collect(),
+    }
+}
+
+/// The tags JSON's types have; anything else would change a value in a way no reader of the file sees.
+fn core_tag(tag: &Tag) -> Result<Option<CoreTag>, LoadErrorKind> {
+    if tag.handle == "!" && tag.suffix.is_empty() {
+        return Ok(Some(CoreTag::Str));
+    }
+    match (tag.is_yaml_core_schema(), tag.suffix.as_str()) {
+        (true, "str") => Ok(Some(CoreTag::Str)),
+        (true, "int" | "bool" | "null" | "float") => Ok(Some(CoreTag::Other)),
+        (true, "seq" | "map") => Ok(None),
+        _ => Err(LoadErrorKind::Tag(tag.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,210 @@
+use test_case::test_case;
+
+use super::super::{Node, Shape};
+use super::*;
+
+fn one(text: &str) -> Document {
+    let (mut documents, errors) = load(text, &Limits::default());
+    assert_eq!(errors, [], "{text}");
+    assert_eq!(documents.len(), 1, "{text}");
+    documents.remove(0)
+}
+
+fn error(text: &str) -> LoadError {
+    let (_, errors) = load(text, &Limits::default());
+    errors
+        .into_iter()
+        .next()
+        .unwrap_or_else(|| panic!("no error in {text}"))
+}
+
+fn at<'d>(node: Node<'d>, key: &str) -> Node<'d> {
+    node.get(key).unwrap_or_else(|| panic!("no {key}"))
+}
+
+#[test]
+fn nodes_know_their_place_and_path() {
+    let document = one("a:\n  - b: x\n  - \"c.d/e\":\n      f: [1, yes]\n");
+    let Shape::Sequence(items) = at(document.root(), "a").shape() else {
+        panic!("a list")
+    };
+    let second = items.iter().nth(1).expect("two items");
+    let f = at(at(second, "c.d/e"), "f");
+    assert_eq!(f.path(), "a[1][\"c.d/e\"].f");
+    assert_eq!(
+        f.place(),
+        Place {
+            line: 4,
+            column: 10,
+            width: 1
+        }
+    );
+    let Shape::Sequence(values) = f.shape() else {
+        panic!("a list")
+    };
+    let yes = values.iter().nth(1).expect("two values");
+    assert_eq!(
+        (yes.place(), yes.typed()),
+        (
+            Place {
+                line: 4,
+                column: 14,
+                width: 3
+            },
+            Some(Typed::Bool(true))
+        )
+    );
+}
+
+#[test]
+fn documents_are_read_one_by_one_and_keep_their_lines() {
+    let (documents, errors) = load(
+        "a: 1\n---\nb: [\n--- # three\n{\"c\": \"d\"}\n---\n",
+        &Limits::default(),
+    );
+    assert_eq!(documents.len(), 2);
+    assert_eq!(documents[1].root().get_str("c"), Some("d"));
+    assert_eq!(at(documents[1].root(), "c").place().line, 5);
+    assert_eq!(errors.len(), 1);
+    assert!(
+        errors[0].place.line >= 3 && errors[0].place.line <= 4,
+        "{errors:?}"
+    );
+}
+
+#[test]
+fn empty_documents_are_left_out() {
+    let (documents, errors) = load("# nothing\n---\n---\n~\n---\n", &Limits::default());
+    assert_eq!((documents.len(), errors.len()), (0, 0));
+}
+
+#[test]
+fn a_byte_order_mark_and_windows_line_ends_are_fine() {
+    let document = one("\u{feff}a: b\r\nc: d\r\n");
+    assert_eq!(document.root().get_str("c"), Some("d"));
+    assert_eq!(at(document.root(), "c").place().line, 2);
+}
+
+#[test]
+fn anchors_are_copied_and_merge_keys_fill_in() {
+    let document = one("base: &b {x: 1, z: [2]}\nuse: *b\nmerged:\n  <<: *b\n  x: 3\n");
+    let root = document.root();
+    assert_eq!(at(at(root, "use"), "x").typed(), Some(Typed::Int(1)));
+    assert_eq!(at(at(root, "merged"), "x").typed(), Some(Typed::Int(3)));
+    assert_eq!(at(at(root, "merged"), "z").path(), "merged.z");
+}
+
+#[test]
+fn keys_are_read_as_json_keys() {
+    let document = one("on: 1\n010: 2\n");
+    assert_eq!(at(document.root(), "true").typed(), Some(Typed::Int(1)));
+    assert_eq!(at(document.root(), "8").typed(), Some(Typed::Int(2)));
+}
+
+#[test]
+fn an_anchor_in_itself_is_refused() {
+    assert_eq!(error("a: &x [*x]\n").kind, LoadErrorKind::Alias);
+}
+
+#[test]
+fn a_duplicate_key_names_the_first() {
+    let error = error("spec:\n  a: 1\n  a: 2\n");
+    assert_eq!(
+        error.kind,
+        LoadErrorKind::DuplicateKey {
+            key: "a".into(),
+            first: 2
+        }
+    );
+    assert_eq!(
+        error.place,
+        Place {
+            line: 3,
+            column: 3,
+            width: 1
+        }
+    );
+}
+
+#[test]
+fn two_spellings_of_one_key_are_a_duplicate() {
+    assert!(matches!(
+        error("on: 1\nyes: 2\n").kind,
+        LoadErrorKind::DuplicateKey { .. }
+    ));
+}
+
+#[test_case("{[a]: b}"; "a list as key")]
+#[test_case("? {a: b}\n: c"; "a mapping as key")]
+#[test_case("~: b"; "null as key")]
+fn other_keys_are_refused(text: &str) {
+    assert!(
+        matches!(error(text).kind, LoadErrorKind::Key(_)),
+        "{:?}",
+        error(text)
+    );
+}
+
+#[test]
+fn foreign_tags_are_refused() {
+    assert!(matches!(error("a: !secret b").kind, LoadErrorKind::Tag(_)));
+    assert_eq!(
+        at(one("a: !!str 5").root(), "a").typed(),
+        Some(Typed::Str("5"))
+    );
+}
+
+#[test]
+fn nesting_is_bounded() {
+    let limits = Limits::default();
+    for text in [
+        "[".repeat(100),
+        (0..100)
+            .map(|depth| format!("{}a:\n", " ".repeat(depth)))
+            .collect::<String>(),
+        "- ".repeat(100),
+    ] {
+        let (_, errors) = load(&text, &limits);
+        assert_eq!(
+            errors.first().map(|error| error.kind.clone()),
+            Some(LoadErrorKind::Depth(limits.depth)),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn aliases_cannot_multiply_without_bound() {
+    let mut text = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+    for level in 1..9 {
+        let inner = vec![format!("*a{}", level - 1); 10].join(", ");
+        text.push_str(&format!("a{level}: &a{level} [{inner}]\n"));
+    }
+    assert_eq!(
+        error(&text).kind,
+        LoadErrorKind::AliasNodes(Limits::default().alias_nodes)
+    );
+}
+
+#[test]
+fn aliases_cannot_nest_without_bound() {
+    let mut text = String::from("a0: &a0 [x]\n");
+    for level in 1..200 {
+        text.push_str(&format!("a{level}: &a{level} [*a{}]\n", level - 1));
+    }
+    assert_eq!(
+        error(&text).kind,
+        LoadErrorKind::Depth(Limits::default().depth)
+    );
+}
+
+#[test]
+fn size_is_bounded() {
+    let limits = Limits {
+        bytes: 10,
+        ..Limits::default()
+    };
+    let (documents, errors) = load("a: 123456789", &limits);
+    assert_eq!(documents.len(), 0);
+    assert_eq!(errors[0].kind, LoadErrorKind::Bytes { got: 12, limit: 10 });
+}

@@ -1,0 +1,13 @@
+//! What the dialects read, held against facts and against hostile text.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a test reads the data beside the clone and says what it skipped"
+)]
+
+mod cilium_facts;
+mod hostile_text;
+mod native;
+mod support;
