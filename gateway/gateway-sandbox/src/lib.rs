@@ -1,1 +1,63 @@
-//! The walls around a held command that are not BPF.
+//! The walls around a held command that are not BPF: its cgroup, namespaces, user, capabilities, system-call
+//! filter, and the promise that all of it dies with Egret.
+//!
+//! Three processes, all of them this executable ([`stage_main`]):
+//!
+//! ```text
+//! egret run                 the supervisor: policies, interceptor, kernel programs
+//! ├─ egret (keeper)         own session; holds the BPF links until the cgroup is empty, then cleans up
+//! └─ egret (init)           pid 1 of the command's pid namespace; raises the walls, drops everything, reaps
+//!    └─ CMD
+//! ```
+//!
+//! What dies when: CMD ends → init ends → the kernel kills what CMD left behind. The supervisor dies → the keeper
+//! empties the cgroup *while the kernel programs are still attached* and removes what was made; init is killed by
+//! its parent-death signal besides.
+//!
+//! This crate loads no BPF, reads no policy and starts no interceptor. It decides nothing about destinations.
+//!
+//! Types to know: [`Spec`] (what is wanted), [`Prepared`] (a cgroup to attach to), [`Running`] (the command),
+//! [`HeldSignals`] (taken before any thread starts), [`Notice`] (a wall this machine could not have).
+
+#![forbid(unsafe_code)]
+
+mod spec;
+pub use spec::{HostSockets, NestedSandboxes, RunAs, Spec};
+
+mod notice;
+pub use notice::Notice;
+
+mod prepared;
+pub use prepared::{PrepareError, Prepared, SlotRouteError, StartError};
+
+mod running;
+pub use running::{Ended, Running, RunningError};
+
+mod signals;
+pub use signals::{HeldSignals, SignalError};
+
+mod cgroup;
+pub use cgroup::{Cgroup, CgroupError};
+
+mod leftovers;
+pub use leftovers::{CleanupError, Leftover, sweep_leftovers};
+
+mod run_dir;
+pub use run_dir::{RunDirError, RunId};
+
+mod slot_route;
+pub use slot_route::RouteError;
+
+mod identity;
+pub use identity::{Identity, IdentityError};
+
+mod keeper;
+mod mountinfo;
+mod orders;
+mod terminal;
+mod walls;
+mod watcher;
+pub use walls::{capabilities, covers, descriptors, system_calls};
+
+mod stage;
+pub use stage::stage_main;
