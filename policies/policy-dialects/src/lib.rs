@@ -14,10 +14,11 @@ pub mod codes;
 mod context;
 mod decode;
 mod kubernetes;
+mod lints;
 mod native;
 mod objects;
 mod suggest;
 pub mod yaml;
 
 pub use context::{CiliumFlags, Context};
-pub use objects::read;
+pub use objects::{read, read_set};

@@ -2,59 +2,70 @@
 
 use std::collections::BTreeMap;
 
-use policy_model::{Diagnostic, ObjectRef, Policy};
+use policy_model::{Diagnostic, ObjectRef, Origin, Policy};
 
 use crate::codes;
 use crate::decode::Findings;
 use crate::kubernetes::{Scope, decode_metadata};
 use crate::suggest::nearest;
 use crate::yaml::{self, LoadErrorKind, Node, Shape};
-use crate::{Context, cilium, native};
+use crate::{Context, cilium, lints, native};
 
 /// Reads every object of a file; `source` is the file's name in places.
 ///
 /// The diagnostics stand in the order of the text. An object with a `refused` one gives no policy.
 #[must_use]
 pub fn read(source: &str, text: &str, context: &Context) -> (Vec<Policy>, Vec<Diagnostic>) {
-    let mut findings = Findings::new(source);
-    let (documents, errors) = yaml::load(text, &yaml::Limits::default());
-    for error in errors {
-        let (code, help) = match &error.kind {
-            LoadErrorKind::DuplicateKey { .. } => (
-                codes::YAML_DUPLICATE_KEY,
-                Some("remove one of them".to_owned()),
-            ),
-            LoadErrorKind::Depth(_)
-            | LoadErrorKind::AliasNodes(_)
-            | LoadErrorKind::Bytes { .. } => (codes::YAML_LIMIT, None),
-            LoadErrorKind::Syntax(_)
-            | LoadErrorKind::Key(_)
-            | LoadErrorKind::Alias
-            | LoadErrorKind::Merge
-            | LoadErrorKind::Tag(_) => (codes::YAML_SYNTAX, None),
-        };
-        findings.report_at(
-            code,
-            error.place,
-            String::new(),
-            error.kind.to_string(),
-            help,
-        );
-    }
+    read_set([(source, text)], context)
+}
+
+/// Reads several files, `(name, text)` each, as one set: an object may stand in it once.
+#[must_use]
+pub fn read_set<'t>(
+    files: impl IntoIterator<Item = (&'t str, &'t str)>,
+    context: &Context,
+) -> (Vec<Policy>, Vec<Diagnostic>) {
     let mut policies = Vec::new();
+    let mut diagnostics = Vec::new();
     let mut seen = BTreeMap::new();
-    for document in &documents {
-        read_object(
-            document.root(),
-            context,
-            &mut findings,
-            &mut policies,
-            &mut seen,
-        );
+    for (source, text) in files {
+        let mut findings = Findings::new(source);
+        let (documents, errors) = yaml::load(text, &yaml::Limits::default());
+        for error in errors {
+            report_unreadable(error.place, &error.kind, &mut findings);
+        }
+        for document in &documents {
+            read_object(
+                document.root(),
+                context,
+                &mut findings,
+                &mut policies,
+                &mut seen,
+            );
+        }
+        let mut found = findings.into_diagnostics();
+        found.sort_by_key(|diagnostic| (diagnostic.origin.line, diagnostic.origin.column));
+        diagnostics.append(&mut found);
     }
-    let mut diagnostics = findings.into_diagnostics();
-    diagnostics.sort_by_key(|diagnostic| (diagnostic.origin.line, diagnostic.origin.column));
     (policies, diagnostics)
+}
+
+fn report_unreadable(place: yaml::Place, kind: &LoadErrorKind, findings: &mut Findings) {
+    let (code, help) = match kind {
+        LoadErrorKind::DuplicateKey { .. } => (
+            codes::YAML_DUPLICATE_KEY,
+            Some("remove one of them".to_owned()),
+        ),
+        LoadErrorKind::Depth(_) | LoadErrorKind::AliasNodes(_) | LoadErrorKind::Bytes { .. } => {
+            (codes::YAML_LIMIT, None)
+        }
+        LoadErrorKind::Syntax(_)
+        | LoadErrorKind::Key(_)
+        | LoadErrorKind::Alias
+        | LoadErrorKind::Merge
+        | LoadErrorKind::Tag(_) => (codes::YAML_SYNTAX, None),
+    };
+    findings.report_at(code, place, String::new(), kind.to_string(), help);
 }
 
 /// The dialects, by API group, with the kinds that are policies.
@@ -128,7 +139,7 @@ fn read_object(
     context: &Context,
     findings: &mut Findings,
     policies: &mut Vec<Policy>,
-    seen: &mut BTreeMap<ObjectRef, u32>,
+    seen: &mut BTreeMap<ObjectRef, Origin>,
 ) {
     findings.begin_object(None);
     if !matches!(node.shape(), Shape::Mapping(_)) {
@@ -197,11 +208,11 @@ fn read_object(
     let (Some(metadata), Some(id)) = (metadata, id) else {
         return;
     };
-    if let Some(first) = seen.insert(id.clone(), node.place().line) {
+    if let Some(first) = seen.insert(id.clone(), findings.origin(metadata.name.node)) {
         findings.report_help(
             codes::DUPLICATE_OBJECT,
             metadata.name.node,
-            format!("`{id}` stands in this file already, on line {first}"),
+            format!("`{id}` stands at {first} already"),
             "give one of them another name",
         );
     }
@@ -210,6 +221,9 @@ fn read_object(
         _ => cilium::read(node, scope, &id, &metadata, context, findings),
     };
     if !findings.refused_since(mark) {
+        for policy in &read {
+            lints::guards(policy, findings);
+        }
         policies.append(&mut read);
     }
 }

@@ -191,13 +191,20 @@ fn lower_egress(
         allow_private,
         ..Rule::new(index, action, findings.origin(node))
     };
-    let peers = peers.map_or_else(
-        || Side {
-            open: Some(Peers::Any),
+    // Without a peer every destination is meant, but an entry without any member matches nothing: `egress: [{}]` is
+    // how a policy isolates and allows nothing.
+    let absent = if ports.is_empty() && icmps.is_empty() {
+        Peers::Of(Vec::new())
+    } else {
+        Peers::Any
+    };
+    let peers = match peers {
+        Some(at) => lower_peers(at.value, action),
+        None => Side {
+            open: Some(absent),
             closed: None,
         },
-        |at| lower_peers(at.value, action),
-    );
+    };
     let ports = lower_ports(
         ports,
         icmps

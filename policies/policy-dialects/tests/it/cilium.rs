@@ -1,0 +1,359 @@
+//! Cilium policies: what they lower to, and what surprises in them.
+
+use policy_dialects::{Context, read};
+use policy_model::{DnsFilter, Entity, FqdnBy, Level, Peer, Peers, Policy, Ports, Scope, Subject};
+use test_case::test_case;
+
+use crate::support::{codes, has_level, read_text};
+
+fn policy(spec: &str) -> String {
+    let spec: String = spec.lines().map(|line| format!("  {line}\n")).collect();
+    format!(
+        "apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {{name: p, namespace: shop}}\nspec:\n  endpointSelector: {{}}\n{spec}"
+    )
+}
+
+fn clean(text: &str) -> Vec<Policy> {
+    let (policies, diagnostics) = read_text(text);
+    assert_eq!(
+        codes(&diagnostics),
+        Vec::<&str>::new(),
+        "{text}\n{diagnostics:?}"
+    );
+    policies
+}
+
+fn ports(policy: &Policy, rule: usize) -> Vec<String> {
+    match &policy.rules[rule].ports {
+        Ports::Any => vec!["any".into()],
+        Ports::Only(ports) => ports.iter().map(ToString::to_string).collect(),
+    }
+}
+
+#[test]
+fn names_are_held_against_the_question_and_never_mean_the_cluster() {
+    let policies = clean(&policy(
+        "egress:\n- toFQDNs: [{matchName: API.example.com}, {matchPattern: \"*.cdn.example.com\"}]\n  toPorts: [{ports: [{port: \"443\", protocol: TCP}]}]\n",
+    ));
+    let [policy] = policies.as_slice() else {
+        panic!("one policy")
+    };
+    assert_eq!(
+        (
+            policy.isolates,
+            policy.dns,
+            policy.tier.to_string().as_str()
+        ),
+        (true, DnsFilter::Filter, "namespace/union")
+    );
+    let Peers::Of(peers) = &policy.rules[0].peers else {
+        panic!("peers")
+    };
+    for peer in peers {
+        let Peer::Fqdn(peer) = peer else {
+            panic!("a name")
+        };
+        assert_eq!((peer.by, peer.scope), (FqdnBy::Question, Scope::Outside));
+    }
+    assert_eq!(ports(policy, 0), ["443/TCP"]);
+}
+
+#[test]
+fn names_without_a_dns_rule_are_fine() {
+    clean(&policy(
+        "egress:\n- toFQDNs: [{matchName: api.example.com}]\n",
+    ));
+}
+
+#[test]
+fn any_is_three_protocols_and_port_zero_is_every_port() {
+    let policies = clean(&policy(
+        "egress:\n- toPorts: [{ports: [{port: \"53\"}]}]\n- toPorts: [{ports: [{port: \"0\", protocol: UDP}]}]\n- toPorts: [{ports: [{port: \"0\"}]}]\n- toPorts: [{ports: [{port: \"8000\", endPort: 8010, protocol: TCP}]}]\n",
+    ));
+    let policy = &policies[0];
+    assert_eq!(ports(policy, 0), ["53/TCP", "53/UDP", "53/SCTP"]);
+    assert_eq!(ports(policy, 1), ["UDP"]);
+    assert_eq!(ports(policy, 2), ["any"]);
+    assert_eq!(ports(policy, 3), ["8000-8010/TCP"]);
+    assert_eq!(
+        policy.rules[0].peers,
+        Peers::Any,
+        "no peer means every destination"
+    );
+}
+
+#[test]
+fn entities() {
+    let policies = clean(&policy(
+        "egress:\n- toEntities: [world, host, all]\n- toEntities: [world-ipv6, none]\n",
+    ));
+    let Peers::Of(first) = &policies[0].rules[0].peers else {
+        panic!("peers")
+    };
+    assert_eq!(
+        first,
+        &[
+            Peer::Entity(Entity::World),
+            Peer::Entity(Entity::Host),
+            Peer::Entity(Entity::All)
+        ]
+    );
+    let Peers::Of(second) = &policies[0].rules[1].peers else {
+        panic!("peers")
+    };
+    let [Peer::Block(block)] = second.as_slice() else {
+        panic!("a block")
+    };
+    assert_eq!(
+        (block.net.to_string().as_str(), block.scope),
+        ("::/0", Scope::Outside)
+    );
+}
+
+#[test]
+fn icmp_types_by_number_and_name() {
+    let policies = clean(&policy(
+        "egress:\n- icmps: [{fields: [{type: 8}, {type: EchoRequest, family: IPv6}]}]\n",
+    ));
+    assert_eq!(
+        ports(&policies[0], 0),
+        ["2048-2303/ICMP", "32768-33023/ICMPv6"]
+    );
+}
+
+#[test]
+fn a_dns_rule_keeps_its_names_beside_its_ports() {
+    let policies = clean(&policy(
+        "egress:\n- toEntities: [all]\n  toPorts:\n  - {ports: [{port: \"53\", protocol: UDP}], rules: {dns: [{matchName: a.example}]}}\n  - {ports: [{port: \"443\", protocol: TCP}]}\n",
+    ));
+    let rules = &policies[0].rules;
+    assert_eq!(
+        rules.len(),
+        2,
+        "a port rule with names is a rule of its own"
+    );
+    assert!(rules[0].questions.is_none());
+    assert_eq!(rules[1].questions.as_ref().map(Vec::len), Some(1));
+    assert!(rules.iter().all(|rule| rule.index == 0));
+    assert_eq!(policies[0].dns, DnsFilter::Filter);
+}
+
+#[test]
+fn dns_rules_limit_names_even_where_nothing_is_denied() {
+    let policies = clean(&policy(
+        "enableDefaultDeny: {egress: false}\negress:\n- toPorts: [{ports: [{port: \"53\"}], rules: {dns: [{matchName: a.example}]}}]\n",
+    ));
+    assert_eq!(
+        (policies[0].isolates, policies[0].dns),
+        (false, DnsFilter::Filter)
+    );
+}
+
+#[test]
+fn a_deny_only_policy_isolates_and_says_so() {
+    let text = policy("egressDeny:\n- toCIDR: [198.51.100.0/24]\n");
+    let (policies, diagnostics) = read_text(&text);
+    assert_eq!(codes(&diagnostics), ["cilium-deny-only-isolates"]);
+    let tiers: Vec<(String, bool)> = policies
+        .iter()
+        .map(|policy| (policy.tier.to_string(), policy.isolates))
+        .collect();
+    assert_eq!(
+        tiers,
+        [
+            ("namespace/deny".into(), false),
+            ("namespace/union".into(), true)
+        ]
+    );
+
+    let policies = clean(&format!("{text}  enableDefaultDeny: {{egress: false}}\n"));
+    assert_eq!(policies.len(), 1, "nothing is isolated");
+}
+
+#[test]
+fn an_empty_rule_denies_everything() {
+    let policies = clean(&policy("egress: [{}]\n"));
+    let [policy] = policies.as_slice() else {
+        panic!("one policy")
+    };
+    assert!(policy.isolates);
+    assert_eq!(policy.rules[0].closed, None);
+    assert_eq!(
+        policy.rules[0].peers,
+        Peers::Of(Vec::new()),
+        "an entry without members allows nothing"
+    );
+}
+
+#[test]
+fn an_empty_list_of_peers_allows_nothing() {
+    let (policies, diagnostics) = read_text(&policy(
+        "egress:\n- toCIDR: []\n  toPorts: [{ports: [{port: \"443\"}]}]\n",
+    ));
+    assert_eq!(codes(&diagnostics), ["cilium-empty-list"]);
+    assert_eq!(policies[0].rules[0].peers, Peers::Of(Vec::new()));
+}
+
+#[test]
+fn ingress_alone_is_no_egress_policy() {
+    let (policies, diagnostics) = read_text(&policy("ingress: [{fromEntities: [world]}]\n"));
+    assert_eq!(codes(&diagnostics), ["cilium-ingress"]);
+    assert!(policies.is_empty(), "it must not isolate egress");
+}
+
+#[test]
+fn selectors_by_namespace_account_and_prefix() {
+    let text = "apiVersion: cilium.io/v2\nkind: CiliumClusterwideNetworkPolicy\nmetadata: {name: p}\nspec:\n  endpointSelector:\n    matchLabels: {\"k8s:io.kubernetes.pod.namespace\": shop, io.cilium.k8s.policy.serviceaccount: web, \"any:app\": front, \"io.cilium.k8s.namespace.labels.team\": a}\n  egress: [{}]\n";
+    let policies = clean(text);
+    let Subject::Kubernetes(subject) = &policies[0].subject else {
+        panic!("pods")
+    };
+    assert_eq!(subject.service_accounts, ["web".into()]);
+    let pods = subject.pods.as_ref().expect("pods");
+    assert_eq!(
+        pods.match_labels.get("app").map(|value| &**value),
+        Some("front")
+    );
+    let namespaces = subject.namespaces.as_ref().expect("namespaces");
+    assert_eq!(
+        namespaces
+            .match_labels
+            .get("kubernetes.io/metadata.name")
+            .map(|value| &**value),
+        Some("shop")
+    );
+    assert_eq!(
+        namespaces.match_labels.get("team").map(|value| &**value),
+        Some("a")
+    );
+}
+
+#[test_case("{\"k8s:io.kubernetes.pod.namespace\": other}", "cilium-other-namespace"; "another namespace")]
+#[test_case("{\"reserved:health\": \"\"}", "cilium-reserved-label"; "a reserved label")]
+#[test_case("{io.cilium.k8s.policy.cluster: east}", "cilium-subject"; "a cluster")]
+fn selectors_that_surprise(labels: &str, code: &str) {
+    let text = policy("egress: [{}]\n").replace(
+        "endpointSelector: {}",
+        &format!("endpointSelector: {{matchLabels: {labels}}}"),
+    );
+    let (_, diagnostics) = read_text(&text);
+    assert_eq!(codes(&diagnostics), [code]);
+}
+
+#[test_case("toEndpoints: [{matchLabels: {app: db}}]", "cilium-to-endpoints"; "endpoints")]
+#[test_case("toServices: [{k8sService: {serviceName: a, namespace: b}}]", "cilium-to-services"; "services")]
+#[test_case("toGroups: [{aws: {labels: {a: b}}}]", "cilium-to-groups"; "groups")]
+#[test_case("toCIDRSet: [{cidrGroupRef: partners}]", "cilium-cidr-group"; "cidr group")]
+#[test_case("toEntities: [kube-apiserver]", "cilium-cluster-entity"; "entity")]
+#[test_case("toPorts: [{ports: [{port: http, protocol: TCP}]}]", "cilium-named-port"; "named port")]
+#[test_case("toPorts: [{ports: [{port: \"443\", protocol: TCP}], serverNames: [a.example]}]", "cilium-server-names"; "server names")]
+#[test_case("toPorts: [{ports: [{port: \"80\", protocol: TCP}], rules: {http: [{method: GET}]}}]", "cilium-http"; "http")]
+#[test_case("toPorts: [{ports: [{port: \"443\", protocol: TCP}], terminatingTLS: {secret: {name: s}}}]", "cilium-tls"; "tls")]
+#[test_case("toPorts: [{ports: [{port: \"80\", protocol: TCP}], listener: {name: l}}]", "cilium-envoy-listener"; "listener")]
+#[test_case("authentication: {mode: required}", "cilium-authentication"; "authentication")]
+#[test_case("toFQDN: [{matchName: a.example}]", "unknown-rule-field"; "a misspelt field")]
+fn closed(entry: &str, code: &str) {
+    let (policies, diagnostics) = read_text(&policy(&format!("egress:\n- {entry}\n")));
+    assert_eq!(codes(&diagnostics), [code], "{diagnostics:?}");
+    assert!(has_level(&diagnostics, Level::Closed));
+    let rules = &policies[0].rules;
+    assert!(
+        rules
+            .iter()
+            .all(|rule| rule.closed == Some(diagnostics[0].code)),
+        "{rules:?}"
+    );
+    assert!(!rules.is_empty());
+
+    if !code.starts_with("cilium-server")
+        && !entry.contains("rules")
+        && !entry.contains("TLS")
+        && !entry.contains("listener")
+        && !entry.contains("auth")
+    {
+        let (policies, _) = read_text(&policy(&format!("egressDeny:\n- {entry}\n")));
+        assert!(
+            policies[0].rules[0].closed.is_some(),
+            "a Deny is closed too: {policies:?}"
+        );
+    }
+}
+
+#[test]
+fn peers_beside_one_that_is_closed_still_hold() {
+    let (policies, _) = read_text(&policy("egress:\n- toEntities: [cluster, world]\n"));
+    let closed: Vec<Option<&str>> = policies[0].rules.iter().map(|rule| rule.closed).collect();
+    assert_eq!(closed, [None, Some("cilium-cluster-entity")]);
+}
+
+#[test_case("toCIDR: [20.1.1.1]", "cilium-cidr"; "a bare address")]
+#[test_case("toFQDNs: []\n  toPorts: [{ports: [{port: \"443\"}]}]", "cilium-empty-peers"; "no names beside ports")]
+#[test_case("toFQDNs: [{matchName: a.example}]\n  toCIDR: [192.0.2.0/24]", "cilium-l3-combination"; "names and blocks")]
+#[test_case("toPorts: [{ports: [{port: 443}]}]", "wrong-type"; "a port without quotes")]
+#[test_case("toPorts: [{ports: [{port: \"443\", protocol: tcp}]}]", "invalid-value"; "a protocol in small letters")]
+#[test_case("toPorts: [{ports: [{port: \"53\", endPort: 54}], rules: {dns: [{matchName: a.example}]}}]", "cilium-port"; "names on a range")]
+#[test_case("toPorts: [{ports: [{port: \"0\"}], rules: {dns: [{matchName: a.example}]}}]", "cilium-port"; "names on every port")]
+#[test_case("toNodes: [{matchLabels: {a: b}}]", "cilium-nodes-flag"; "nodes without the flag")]
+fn refused(entry: &str, code: &str) {
+    let (policies, diagnostics) = read_text(&policy(&format!("egress:\n- {entry}\n")));
+    assert_eq!(codes(&diagnostics), [code], "{diagnostics:?}");
+    assert!(has_level(&diagnostics, Level::Refused));
+    assert!(policies.is_empty());
+}
+
+#[test]
+fn a_wildcard_of_names_is_exfiltration() {
+    let (_, diagnostics) = read_text(&policy(
+        "egress:\n- toPorts: [{ports: [{port: \"53\"}], rules: {dns: [{matchPattern: \"*\"}]}}]\n",
+    ));
+    assert_eq!(codes(&diagnostics), ["cilium-dns-wildcard"]);
+}
+
+#[test]
+fn both_spec_and_specs_count() {
+    let text = format!(
+        "{}specs:\n- endpointSelector: {{matchLabels: {{a: b}}}}\n  egress: [{{toCIDR: [192.0.2.0/24]}}]\n",
+        policy("egress:\n- toCIDR: [198.51.100.0/24]\n")
+    );
+    let policies = clean(&text);
+    assert_eq!(policies.len(), 2);
+    assert_eq!(policies[1].rules[0].index, 1, "rules are numbered through");
+    assert_eq!(&*policies[1].rules[0].origin.path, "specs[0].egress[0]");
+}
+
+#[test]
+fn a_policy_without_a_namespace_is_in_that_of_the_context() {
+    let text = policy("egress: [{}]\n").replace(", namespace: shop", "");
+    let context = Context {
+        default_namespace: "team".into(),
+        ..Context::default()
+    };
+    let (policies, _) = read("p.yaml", &text, &context);
+    assert_eq!(policies[0].id.to_string(), "CiliumNetworkPolicy/team/p");
+}
+
+#[test]
+fn the_annotation_lets_names_hold_private_addresses() {
+    let text = policy("egress:\n- toFQDNs: [{matchName: db.corp.example}]\n").replace(
+        "namespace: shop",
+        "namespace: shop, annotations: {egret.dev/allow-private: \"true\"}",
+    );
+    assert!(clean(&text)[0].rules[0].allow_private);
+}
+
+#[test]
+fn opening_a_guard_is_reported_and_so_is_not_opening_it() {
+    let (_, diagnostics) = read_text(
+        "apiVersion: egret.dev/v1alpha1\nkind: ClusterEgressPolicy\nmetadata: {name: p}\nspec:\n  egress:\n  - {action: Allow, metadata: [gcp]}\n  - {action: Allow, to: [{cidr: 169.254.169.254/32}]}\n  - {action: Allow, to: [{cidr: 169.254.0.0/16}]}\n  - {action: Allow, to: [{cidr: 0.0.0.0/0}]}\n",
+    );
+    assert_eq!(
+        codes(&diagnostics),
+        [
+            "allow-opens-guard",
+            "allow-opens-guard",
+            "guard-stays-closed"
+        ]
+    );
+    let (_, diagnostics) = read_text(&policy("egress:\n- toCIDR: [169.254.169.254/32]\n"));
+    assert_eq!(codes(&diagnostics), ["guard-stays-closed"]);
+}
