@@ -21,15 +21,13 @@ pub const METADATA_ADDRESSES: [IpAddr; 11] = [
 ];
 
 /// Names that stand for metadata services. Asking them is refused where names are seen, until a preset opens them.
-pub const METADATA_NAMES: [&str; 8] = [
+pub const METADATA_NAMES: [&str; 6] = [
     "metadata.google.internal.",
     "metadata.goog.",
     "metadata.",
     "instance-data.",
     "instance-data.ec2.internal.",
-    "metadata.tencentyun.com.",
     "metadata.azure.internal.",
-    "metadata.platformequinix.com.",
 ];
 
 const SHARED: IpAddr = v4(169, 254, 169, 254);

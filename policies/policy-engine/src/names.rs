@@ -1,0 +1,116 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use dns_names::Name;
+use policy_model::FqdnBy;
+
+use crate::compile::clauses::{NameEntry, NameTarget};
+use crate::faults::{Fault, is_on};
+use crate::numbering::index;
+use crate::ruleset::{ByRuling, Ruleset, Ruling};
+
+/// The name rules of one ruleset that the names of an answer match. Cheap to copy, compare and hash.
+///
+/// Leases with equal `NameRules` open the same things. Only of use with the ruleset it came from.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NameRules {
+    /// Clause numbers, ascending, of each ruling.
+    pub(crate) clauses: ByRuling<Arc<[u32]>>,
+    /// The name is one of a private zone, whose names may hold private addresses.
+    pub(crate) private: bool,
+}
+
+impl NameRules {
+    /// Whether no rule of either ruling matches: the answer opens nothing.
+    pub fn is_empty(&self) -> bool {
+        self.clauses.enforced.is_empty() && self.clauses.proposed.is_empty()
+    }
+}
+
+/// Every pattern, filed under the deepest zone that holds all it covers. A name asks only the zones above it.
+#[derive(Debug, Default)]
+pub(crate) struct NameIndex {
+    entries: Vec<NameEntry>,
+    zones: HashMap<Name, Vec<usize>>,
+}
+
+impl NameIndex {
+    pub(crate) fn build(entries: Vec<NameEntry>) -> Self {
+        let mut zones: HashMap<Name, Vec<usize>> = HashMap::new();
+        for (index, entry) in entries.iter().enumerate() {
+            if let Some(zone) = entry.pattern.zone() {
+                zones.entry(zone).or_default().push(index);
+            }
+        }
+        Self { entries, zones }
+    }
+
+    fn matching(&self, name: &Name) -> impl Iterator<Item = &NameEntry> {
+        name.suffixes()
+            .filter_map(|zone| self.zones.get(zone))
+            .flatten()
+            .map(|index| &self.entries[*index])
+            .filter(|entry| entry.pattern.matches(name))
+    }
+
+    /// What the question and the further names of its chain match.
+    pub(crate) fn targets(&self, question: &Name, chain: &[Name]) -> Vec<NameTarget> {
+        let by_question = self.matching(question);
+        let by_chain = chain
+            .iter()
+            .flat_map(|name| self.matching(name))
+            .filter(|entry| entry.by == FqdnBy::Chain);
+        by_question
+            .chain(by_chain)
+            .map(|entry| entry.target)
+            .collect()
+    }
+}
+
+impl Ruleset {
+    /// Which FQDN rules the names of one response match: `question`, and the owner names on the CNAME chain from it
+    /// (the question may be among them).
+    ///
+    /// A Deny by name hides the rules behind it in the walk: they learn nothing from this answer.
+    pub fn name_rules(&self, question: &Name, chain: &[Name]) -> NameRules {
+        let targets = self.names.targets(question, chain);
+        let clauses = ByRuling::from_fn(|ruling| {
+            let rank = |target: &NameTarget| self.name_rank(ruling, *target);
+            let refused = targets
+                .iter()
+                .filter(|target| matches!(target, NameTarget::Refuse(_)))
+                .filter_map(rank)
+                .min()
+                .filter(|_| !is_on(Fault::DenyByNameForgotten));
+            let mut clauses: Vec<u32> = targets
+                .iter()
+                .filter(|target| {
+                    let before = |rank| refused.is_none_or(|refused| rank < refused);
+                    rank(target).is_some_and(before)
+                })
+                .filter_map(|target| match target {
+                    NameTarget::Clause(clause) => Some(*clause),
+                    NameTarget::Refuse(_) => None,
+                })
+                .collect();
+            clauses.sort_unstable();
+            clauses.dedup();
+            clauses.into()
+        });
+        let private = self
+            .settings
+            .private_zones
+            .iter()
+            .any(|zone| question.is_under(zone));
+        NameRules { clauses, private }
+    }
+
+    /// Where the rule of a pattern stands in the walk; nothing where it is not in that ruling.
+    pub(crate) fn name_rank(&self, ruling: Ruling, target: NameTarget) -> Option<u32> {
+        let rule = match target {
+            NameTarget::Clause(clause) => self.clause(clause).rule,
+            NameTarget::Refuse(rule) => rule,
+        };
+        self.chains.of(ruling).places[index(rule)].map(|place| place.rank)
+    }
+}

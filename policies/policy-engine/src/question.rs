@@ -1,0 +1,240 @@
+use std::net::IpAddr;
+
+use dns_names::{Name, NamePattern};
+use policy_model::{ObjectRef, Preset, Protocol, RefusalCode, Resolver};
+
+use crate::compile::clauses::{NameTarget, QuestionRule};
+use crate::guard::{Guard, metadata_name};
+use crate::numbering::index;
+use crate::reason::{Reason, ReasonId, Reasons};
+use crate::ruleset::{Chain, Effect, Outcome, Ruleset, Ruling, Verdict};
+
+/// What becomes of a DNS question, as far as its name goes; the flow to the server is judged by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QuestionRuling {
+    /// Its names are nobody's business here: forward it.
+    NotFiltered { reason: ReasonId },
+    /// A rule names it: forward it.
+    Forward { reason: ReasonId },
+    /// Answer it with that code, and tell nobody upstream.
+    Refuse { code: RefusalCode, reason: ReasonId },
+}
+
+impl QuestionRuling {
+    pub const fn verdict(self) -> Verdict {
+        match self {
+            Self::NotFiltered { .. } | Self::Forward { .. } => Verdict::Allow,
+            Self::Refuse { .. } => Verdict::Deny,
+        }
+    }
+
+    pub const fn reason(self) -> ReasonId {
+        match self {
+            Self::NotFiltered { reason }
+            | Self::Forward { reason }
+            | Self::Refuse { reason, .. } => reason,
+        }
+    }
+}
+
+/// What questions are judged by, beside the names of the FQDN rules.
+#[derive(Debug)]
+pub(crate) struct QuestionFilters {
+    rules: Vec<QuestionRule>,
+    not_filtered: ReasonId,
+    expansion: ReasonId,
+    metadata_name: ReasonId,
+}
+
+impl QuestionFilters {
+    pub(crate) fn build(rules: Vec<QuestionRule>, reasons: &mut Reasons) -> Self {
+        Self {
+            rules,
+            not_filtered: reasons.intern(Reason::NotFiltered),
+            expansion: reasons.intern(Reason::SearchExpansion),
+            metadata_name: reasons.intern(Reason::Guard(Guard::MetadataName)),
+        }
+    }
+}
+
+/// Why a name may be asked, or that it may not.
+enum Named {
+    ByRule(ReasonId),
+    ByNobody,
+    Unfiltered,
+    Refused(ReasonId),
+}
+
+impl Ruleset {
+    /// Judges the name of a question to `server` (as the workload addressed it) over `protocol`, as enforced.
+    ///
+    /// In order: a guarded metadata name, a Deny by name that stands before every Allow of that name, then the union of
+    /// `rules.dns` where rules have them for that server, port and protocol, else the names of all FQDN rules where a
+    /// policy filters. Whether the workload may talk to the server at all is a flow, and not judged here. A server that
+    /// is not a known resolver is nobody's business.
+    pub fn judge_question(
+        &self,
+        server: (IpAddr, u16),
+        protocol: Protocol,
+        name: &Name,
+    ) -> QuestionRuling {
+        self.judge_question_by(Ruling::Enforced, server, protocol, name)
+    }
+
+    /// The same in either ruling.
+    pub fn judge_question_by(
+        &self,
+        ruling: Ruling,
+        server: (IpAddr, u16),
+        protocol: Protocol,
+        name: &Name,
+    ) -> QuestionRuling {
+        let (address, port) = server;
+        let server = Resolver {
+            address: address.to_canonical(),
+            port,
+        };
+        if !self.world.is_resolver(address, port) {
+            return QuestionRuling::NotFiltered {
+                reason: self.questions.not_filtered,
+            };
+        }
+        let refuse = |reason| QuestionRuling::Refuse {
+            code: self.settings.refusal,
+            reason,
+        };
+        if self.is_guarded_name(ruling, name) {
+            return refuse(self.questions.metadata_name);
+        }
+        match self.named(ruling, server, protocol, name) {
+            Named::ByRule(reason) => QuestionRuling::Forward { reason },
+            Named::Unfiltered => QuestionRuling::NotFiltered {
+                reason: self.questions.not_filtered,
+            },
+            Named::Refused(reason) => refuse(reason),
+            Named::ByNobody if self.is_expansion(ruling, server, protocol, name) => {
+                // Always NXDOMAIN: at REFUSED some resolvers do not go on to the name that is allowed.
+                let (code, reason) = (RefusalCode::NxDomain, self.questions.expansion);
+                QuestionRuling::Refuse { code, reason }
+            }
+            Named::ByNobody => refuse(self.chains.of(ruling).not_named),
+        }
+    }
+
+    fn named(&self, ruling: Ruling, server: Resolver, protocol: Protocol, name: &Name) -> Named {
+        let chain = self.chains.of(ruling);
+        let targets = self.names.targets(name, &[]);
+        let first = targets
+            .iter()
+            .filter_map(|target| Some((self.name_rank(ruling, *target)?, *target)))
+            .min_by_key(|(rank, target)| (*rank, matches!(target, NameTarget::Refuse(_))));
+        let by_rule = match first {
+            Some((_, NameTarget::Refuse(rule))) => {
+                return match outcome_of(chain, rule) {
+                    Some(outcome) => Named::Refused(outcome.reason),
+                    None => Named::ByNobody,
+                };
+            }
+            Some((_, NameTarget::Clause(clause))) => outcome_of(chain, self.clause(clause).rule),
+            None => None,
+        };
+        let mut limited = false;
+        for rule in &self.questions.rules {
+            let serves = match protocol {
+                Protocol::UDP => rule.protocols[0],
+                Protocol::TCP => rule.protocols[1],
+                Protocol(_) => false,
+            };
+            if rule.server != server || !serves {
+                continue;
+            }
+            let Some(outcome) = outcome_of(chain, rule.rule) else {
+                continue;
+            };
+            limited = true;
+            if rule
+                .patterns
+                .iter()
+                .any(|pattern: &NamePattern| pattern.matches(name))
+            {
+                return Named::ByRule(outcome.reason);
+            }
+        }
+        if limited {
+            return Named::ByNobody;
+        }
+        if !chain.filters_by_names {
+            return Named::Unfiltered;
+        }
+        by_rule.map_or(Named::ByNobody, |outcome| Named::ByRule(outcome.reason))
+    }
+
+    /// Whether the name is one that may be asked with a zone of the search list behind it.
+    fn is_expansion(
+        &self,
+        ruling: Ruling,
+        server: Resolver,
+        protocol: Protocol,
+        name: &Name,
+    ) -> bool {
+        self.world
+            .search
+            .iter()
+            .filter(|zone| !zone.is_root() && name.is_below(zone))
+            .any(|zone| {
+                let text = name
+                    .as_str()
+                    .strip_suffix(zone.as_str())
+                    .unwrap_or_default();
+                Name::parse(text).is_ok_and(|short| {
+                    matches!(
+                        self.named(ruling, server, protocol, &short),
+                        Named::ByRule(_)
+                    )
+                })
+            })
+    }
+
+    fn is_guarded_name(&self, ruling: Ruling, name: &Name) -> bool {
+        if !self.settings.guards {
+            return false;
+        }
+        let Some(presets) = metadata_name(name.as_str()) else {
+            return false;
+        };
+        !presets
+            .into_iter()
+            .any(|preset| self.is_opened(ruling, preset))
+    }
+
+    /// Whether a rule of the ruling opens an address of the preset.
+    fn is_opened(&self, ruling: Ruling, preset: Preset) -> bool {
+        preset.addresses().iter().any(|address| {
+            self.shape(self.node(*address).shape)
+                .clauses
+                .iter()
+                .any(|clause| {
+                    self.clause(*clause).opens_metadata
+                        && self
+                            .place(ruling, *clause)
+                            .is_some_and(|place| match place.effect {
+                                Effect::Decide(outcome) => outcome.verdict == Verdict::Allow,
+                                Effect::Pass | Effect::Log => false,
+                            })
+                })
+        })
+    }
+
+    /// The policies that filter the workload's names, in that ruling.
+    pub fn filtered_by(&self, ruling: Ruling) -> &[ObjectRef] {
+        &self.chains.of(ruling).filters
+    }
+}
+
+/// What a rule decides in a chain; nothing where it is not there or does not decide.
+fn outcome_of(chain: &Chain, rule: u32) -> Option<Outcome> {
+    match chain.places[index(rule)]?.effect {
+        Effect::Decide(outcome) => Some(outcome),
+        Effect::Pass | Effect::Log => None,
+    }
+}
