@@ -1,6 +1,6 @@
 //! Runs a command behind the walls of `gateway-sandbox` alone, for its tests: no policy, no kernel programs.
 //!
-//! `gateway-sandbox-held [--caller] [--nested] [--open-sockets] [--slot-port N] [--kill-after-start] CMD…`
+//! `gateway-sandbox-held [--caller] [--nested] [--open-sockets] [--slot-port N] [--say-run] CMD…`
 
 #![expect(clippy::print_stderr, reason = "a command line")]
 
@@ -41,6 +41,7 @@ fn run(arguments: Vec<OsString>) -> Result<u8, Failed> {
     let signals = HeldSignals::take().map_err(|error| failed(&error))?;
     let mut spec = Spec::default();
     let mut slot_port = None;
+    let mut say_run = false;
     let mut arguments = arguments.into_iter().skip(1).peekable();
     while let Some(option) =
         arguments.next_if(|argument| argument.to_string_lossy().starts_with("--"))
@@ -49,6 +50,7 @@ fn run(arguments: Vec<OsString>) -> Result<u8, Failed> {
             Some("--caller") => spec.run_as = RunAs::Caller,
             Some("--nested") => spec.nested = NestedSandboxes::Allowed,
             Some("--open-sockets") => spec.host_sockets = HostSockets::Open,
+            Some("--say-run") => say_run = true,
             Some("--slot-port") => {
                 slot_port = arguments
                     .next()
@@ -69,6 +71,13 @@ fn run(arguments: Vec<OsString>) -> Result<u8, Failed> {
         prepared
             .add_slot_route(port)
             .map_err(|error| failed(&error))?;
+    }
+    if say_run {
+        eprintln!(
+            "{} {}",
+            prepared.dir().display(),
+            prepared.cgroup().path().display()
+        );
     }
     let mut running = prepared.start(&program, &rest, signals).map_err(|error| {
         let Failed(_, text) = failed(&error);

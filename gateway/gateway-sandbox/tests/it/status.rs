@@ -18,3 +18,16 @@ fn the_status_is_the_command_s(command: &[&str], expected: i32) {
     let outcome = run(command);
     assert_eq!(outcome.code, Some(expected), "{outcome:?}");
 }
+
+#[test]
+fn what_the_command_leaves_running_dies_with_it() {
+    if !is_root("what_the_command_leaves_running_dies_with_it") {
+        return;
+    }
+    // The output is a pipe that the daemon keeps open: this returns only because the daemon is dead.
+    let outcome = run(&["sh", "-c", "setsid sleep 1000 & echo started"]);
+    assert_eq!(
+        (outcome.code, outcome.stdout.as_str()),
+        (Some(0), "started")
+    );
+}

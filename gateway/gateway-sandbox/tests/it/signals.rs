@@ -1,0 +1,41 @@
+//! What is sent to Egret and meant for the command.
+
+use std::os::unix::process::CommandExt as _;
+
+use nix::sys::signal::{Signal, killpg};
+use test_case::test_case;
+
+use crate::held::{Live, held, is_root};
+
+const LISTENER: &str = "trap 'echo got' USR1 INT HUP
+                        trap 'echo term; exit 3' TERM
+                        echo ready
+                        while :; do sleep 1000 & wait $!; done";
+
+#[test_case(Signal::SIGUSR1; "a user's signal")]
+#[test_case(Signal::SIGINT; "an interrupt")]
+#[test_case(Signal::SIGHUP; "a hang-up")]
+fn reaches_the_command_once(signal: Signal) {
+    if !is_root("reaches_the_command_once") {
+        return;
+    }
+    let mut live = Live::start(&mut held(&["--say-run", "sh", "-c", LISTENER]));
+    live.signal(signal);
+    // Signals are forwarded in order: a second copy would come before TERM.
+    live.signal(Signal::SIGTERM);
+    assert_eq!(live.rest_of_output(), "got\nterm\n");
+    assert_eq!(live.supervisor.wait().expect("it ended").code(), Some(3));
+}
+
+#[test]
+fn sent_to_the_whole_group_it_comes_once() {
+    if !is_root("sent_to_the_whole_group_it_comes_once") {
+        return;
+    }
+    let mut command = held(&["--say-run", "sh", "-c", LISTENER]);
+    let mut live = Live::start(command.process_group(0));
+    killpg(live.pid(), Signal::SIGUSR1).expect("a group of its own");
+    live.signal(Signal::SIGTERM);
+    assert_eq!(live.rest_of_output(), "got\nterm\n");
+    assert_eq!(live.supervisor.wait().expect("it ended").code(), Some(3));
+}
