@@ -7,7 +7,10 @@
 //!
 //! Start at [`cli::Cli`], then at the module named after a verb.
 
+pub mod check;
 pub mod cli;
 pub mod clock;
 pub mod demo;
+pub mod policy_files;
+pub mod render;
 pub mod watch;

@@ -9,6 +9,7 @@ fn main() -> ExitCode {
     match Cli::parse().verb {
         Verb::Demo(args) => egret::demo::run(&args),
         Verb::Probe { steps } => gateway_playground::probe::run(steps),
-        Verb::Run(_) | Verb::Check(_) | Verb::Explain(_) => ExitCode::from(125),
+        Verb::Check(args) => egret::check::run(&args),
+        Verb::Run(_) | Verb::Explain(_) => ExitCode::from(125),
     }
 }

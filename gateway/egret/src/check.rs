@@ -1,0 +1,153 @@
+//! `egret check`: every error and lint of policy files, with its place.
+
+mod summary;
+
+use std::process::ExitCode;
+
+use policy_dialects::{Context, read_set};
+use policy_model::{Diagnostic, Level, Policy};
+
+use crate::cli::{CheckArgs, Output};
+use crate::policy_files::{self, PolicyFile};
+use crate::render::{self, Look};
+
+/// Nothing is refused and nothing is closed.
+const CLEAN: u8 = 0;
+/// Something is.
+const FOUND: u8 = 1;
+/// A path could not be read, so there is no whole answer.
+const NOT_JUDGED: u8 = 2;
+
+/// Checks the given files. Exit status: 0 nothing refused and nothing closed, 1 at least one (with `--strict` lints
+/// count too), 2 a path could not be read or matched nothing.
+#[must_use]
+pub fn run(args: &CheckArgs) -> ExitCode {
+    let (files, errors) = policy_files::load(&args.paths);
+    for error in &errors {
+        render::complain("check", error);
+    }
+    let checked = Checked::of(&files);
+    render::print(&match args.output {
+        Output::Text => checked.text(&files, Look::of_stdout()),
+        Output::Json => checked.json(&files),
+    });
+    ExitCode::from(if errors.is_empty() {
+        checked.status(args.strict)
+    } else {
+        NOT_JUDGED
+    })
+}
+
+/// What was found in a set of files.
+#[derive(Debug)]
+struct Checked {
+    policies: Vec<Policy>,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl Checked {
+    fn of(files: &[PolicyFile]) -> Self {
+        let texts = files
+            .iter()
+            .map(|file| (file.name.as_str(), file.text.as_str()));
+        let (policies, diagnostics) = read_set(texts, &Context::default());
+        Self {
+            policies,
+            diagnostics,
+        }
+    }
+
+    fn status(&self, strict: bool) -> u8 {
+        let counts = |diagnostic: &Diagnostic| strict || diagnostic.level.is_error();
+        if self.diagnostics.iter().any(counts) {
+            FOUND
+        } else {
+            CLEAN
+        }
+    }
+
+    fn text(&self, files: &[PolicyFile], look: Look) -> String {
+        let mut out = render::diagnostics(&self.diagnostics, files, look);
+        out.push_str(&summary::text(
+            files.len(),
+            &self.policies,
+            &self.diagnostics,
+            look,
+        ));
+        out
+    }
+
+    fn json(&self, files: &[PolicyFile]) -> String {
+        summary::json(files, &self.policies, &self.diagnostics)
+    }
+}
+
+/// How many findings of a level there are.
+fn number(diagnostics: &[Diagnostic], level: Level) -> usize {
+    diagnostics
+        .iter()
+        .filter(|diagnostic| diagnostic.level == level)
+        .count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(text: &str) -> (Checked, Vec<PolicyFile>) {
+        let files = vec![PolicyFile {
+            name: "p.yaml".into(),
+            path: "p.yaml".into(),
+            text: text.into(),
+        }];
+        (Checked::of(&files), files)
+    }
+
+    const CLEAN_POLICY: &str = "apiVersion: egret.dev/v1alpha1\nkind: EgressPolicy\nmetadata: {name: ci}\nspec:\n  egress:\n  - action: Allow\n    to: [{fqdn: [\"*.cdn.example.com\", api.example.com]}]\n";
+
+    #[test]
+    fn a_clean_file_says_what_its_wildcards_cover() {
+        let (checked, files) = checked(CLEAN_POLICY);
+        assert_eq!(checked.status(true), CLEAN);
+        let text = checked.text(&files, Look::Plain);
+        assert!(
+            text.starts_with("1 file, 1 policy, 1 rule: nothing to report\n"),
+            "{text}"
+        );
+        assert!(text.contains("`*.cdn.example.com`"), "{text}");
+        assert!(!text.contains("`api.example.com`"), "{text}");
+    }
+
+    #[test]
+    fn levels_decide_the_status() {
+        let lint =
+            CLEAN_POLICY.replace("api.example.com]", "api.example.com]}, {cidr: 192.0.2.1/24");
+        let (lint, files) = checked(&lint);
+        assert_eq!(
+            (lint.status(false), lint.status(true)),
+            (CLEAN, FOUND),
+            "{}",
+            lint.text(&files, Look::Plain)
+        );
+        let (closed, _) =
+            checked(&CLEAN_POLICY.replace("action: Allow", "action: Allow\n    tls: {sni: match}"));
+        assert_eq!(closed.status(false), FOUND);
+        let (broken, _) = checked("kind: [");
+        assert_eq!(broken.status(false), FOUND);
+    }
+
+    #[test]
+    fn json_has_the_one_shape_of_diagnostics() {
+        let (checked, files) = checked(&CLEAN_POLICY.replace("egress:", "egres:"));
+        let json: serde_json::Value = serde_json::from_str(&checked.json(&files)).expect("JSON");
+        assert_eq!(
+            json["diagnostics"],
+            serde_json::json!([{
+                "code": "unknown-field", "level": "refused", "file": "p.yaml", "line": 5, "column": 3,
+                "object": {"kind": "EgressPolicy", "namespace": null, "name": "ci"},
+                "path": "spec.egres", "message": "unknown field `egres`", "help": "did you mean `egress`?"
+            }])
+        );
+        assert_eq!(json["summary"]["refused"], 1);
+    }
+}

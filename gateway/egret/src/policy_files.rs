@@ -1,0 +1,216 @@
+//! Which files a list of paths means, and their text: files, folders and globs.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+/// LIMIT: bytes read of one file. Above what the reader of policies accepts, so that its own error names the limit.
+const MOST_BYTES: u64 = 64 << 20;
+
+/// LIMIT: levels of folders below one that was named.
+const MOST_LEVELS: usize = 32;
+
+/// One file of policies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyFile {
+    /// As places in it are printed.
+    pub name: String,
+    pub path: PathBuf,
+    pub text: String,
+}
+
+/// Why a path gave no text.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyFileError {
+    #[error("`{pattern}` matches no file")]
+    NoMatch { pattern: String },
+    #[error("`{pattern}` is not a glob")]
+    Pattern {
+        pattern: String,
+        #[source]
+        source: glob::PatternError,
+    },
+    #[error("`{}` holds no .yaml, .yml or .json file", path.display())]
+    EmptyFolder { path: PathBuf },
+    #[error("failed to read `{}`", path.display())]
+    Read {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Reads the files that `paths` mean, each once, in the order given and by name inside folders and globs.
+///
+/// What cannot be read does not keep the rest from being read; who calls decides what the errors mean.
+#[must_use]
+pub fn load(paths: &[PathBuf]) -> (Vec<PolicyFile>, Vec<PolicyFileError>) {
+    let mut files = Vec::new();
+    let mut errors = Vec::new();
+    let mut seen = BTreeSet::new();
+    for path in paths {
+        let expanded = expand(path).unwrap_or_else(|error| {
+            errors.push(error);
+            Vec::new()
+        });
+        for path in expanded {
+            let identity = path.canonicalize().unwrap_or_else(|_| path.clone());
+            if !seen.insert(identity) {
+                continue;
+            }
+            match read(&path) {
+                Ok(text) => files.push(PolicyFile {
+                    name: path.display().to_string(),
+                    path,
+                    text,
+                }),
+                Err(source) => errors.push(PolicyFileError::Read { path, source }),
+            }
+        }
+    }
+    (files, errors)
+}
+
+fn expand(path: &Path) -> Result<Vec<PathBuf>, PolicyFileError> {
+    let text = path.to_string_lossy();
+    // A file whose name happens to hold a `*` or a `[` is that file.
+    let is_glob = text.contains(['*', '?', '[']) && !path.exists();
+    if !is_glob {
+        return expand_one(path.to_path_buf());
+    }
+    let options = glob::MatchOptions {
+        require_literal_leading_dot: true,
+        ..glob::MatchOptions::default()
+    };
+    let matches = glob::glob_with(&text, options).map_err(|source| PolicyFileError::Pattern {
+        pattern: text.to_string(),
+        source,
+    })?;
+    let mut found = Vec::new();
+    for path in matches {
+        let path = path.map_err(|error| PolicyFileError::Read {
+            path: error.path().to_path_buf(),
+            source: error.into(),
+        })?;
+        found.append(&mut expand_one(path)?);
+    }
+    if found.is_empty() {
+        return Err(PolicyFileError::NoMatch {
+            pattern: text.to_string(),
+        });
+    }
+    Ok(found)
+}
+
+fn expand_one(path: PathBuf) -> Result<Vec<PathBuf>, PolicyFileError> {
+    if !path.is_dir() {
+        return Ok(vec![path]);
+    }
+    let mut found = Vec::new();
+    collect(&path, 0, &mut found)?;
+    if found.is_empty() {
+        return Err(PolicyFileError::EmptyFolder { path });
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn collect(folder: &Path, level: usize, found: &mut Vec<PathBuf>) -> Result<(), PolicyFileError> {
+    let failed = |source| PolicyFileError::Read {
+        path: folder.to_path_buf(),
+        source,
+    };
+    for entry in folder.read_dir().map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let path = entry.path();
+        if entry.file_name().to_string_lossy().starts_with('.') {
+            continue;
+        }
+        if path.is_dir() {
+            // A link may lead back to a folder above it.
+            if level < MOST_LEVELS && !path.is_symlink() {
+                collect(&path, level + 1, found)?;
+            }
+        } else if path.extension().is_some_and(|extension| {
+            ["yaml", "yml", "json"]
+                .iter()
+                .any(|known| extension == *known)
+        }) {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn read(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?
+        .take(MOST_BYTES)
+        .read_to_string(&mut text)?;
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("more")).unwrap();
+        for (name, text) in [
+            ("b.yaml", "b"),
+            ("a.yml", "a"),
+            ("more/c.json", "c"),
+            ("readme.md", "no"),
+            (".hidden.yaml", "no"),
+        ] {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        folder
+    }
+
+    fn texts(paths: &[PathBuf]) -> (Vec<String>, Vec<String>) {
+        let (files, errors) = load(paths);
+        (
+            files.into_iter().map(|file| file.text).collect(),
+            errors.iter().map(ToString::to_string).collect(),
+        )
+    }
+
+    #[test]
+    fn a_folder_means_its_policy_files_by_name() {
+        let folder = folder();
+        let (texts, errors) = texts(&[folder.path().to_path_buf()]);
+        assert_eq!(
+            (texts, errors),
+            (vec!["a".into(), "b".into(), "c".into()], vec![])
+        );
+    }
+
+    #[test]
+    fn a_file_counts_once() {
+        let folder = folder();
+        let (texts, _) = texts(&[folder.path().join("b.yaml"), folder.path().join("*.y*ml")]);
+        assert_eq!(texts, ["b", "a"]);
+    }
+
+    #[test]
+    fn a_glob_without_a_match_is_an_error_and_the_rest_is_read() {
+        let folder = folder();
+        let (texts, errors) = texts(&[
+            folder.path().join("*.toml"),
+            folder.path().join("nothing.yaml"),
+            folder.path().join("a.yml"),
+        ]);
+        assert_eq!(texts, ["a"]);
+        assert_eq!(errors.len(), 2);
+        assert!(errors[0].ends_with("matches no file"), "{errors:?}");
+    }
+
+    #[test]
+    fn a_folder_without_policies_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(texts(&[folder.path().to_path_buf()]).1.len(), 1);
+    }
+}
