@@ -26,16 +26,28 @@ impl PolicyWatch {
     /// Where the kernel refuses another watch (`fs.inotify.max_user_watches`).
     pub fn start(paths: &[PathBuf]) -> notify::Result<Self> {
         let (sender, changed) = watch::channel(0);
+        let mut watched = BTreeSet::new();
+        let mut folders = Vec::new();
+        for path in paths {
+            let (folder, mode) = folder_of(path)?;
+            watched.insert(match (mode, path.file_name()) {
+                (RecursiveMode::NonRecursive, Some(name)) => folder.join(name),
+                (RecursiveMode::NonRecursive | RecursiveMode::Recursive, _) => folder.clone(),
+            });
+            folders.push((folder, mode));
+        }
         let mut watcher =
             notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+                let Ok(event) = event else { return };
                 // Reading the files is an access too: only what may change their text counts.
-                if event.is_ok_and(|event| !event.kind.is_access()) {
+                let concerns =
+                    |path: &PathBuf| watched.iter().any(|watched| path.starts_with(watched));
+                if !event.kind.is_access() && event.paths.iter().any(concerns) {
                     sender.send_modify(|count| *count += 1);
                 }
             })?;
-        let folders: BTreeSet<PathBuf> = paths.iter().map(|path| folder_of(path)).collect();
-        for folder in folders {
-            watcher.watch(&folder, RecursiveMode::Recursive)?;
+        for (folder, mode) in &folders {
+            watcher.watch(folder, *mode)?;
         }
         Ok(Self {
             _watcher: watcher,
@@ -52,14 +64,16 @@ impl PolicyWatch {
     }
 }
 
-fn folder_of(path: &Path) -> PathBuf {
+/// A folder is watched with all below it; a file by the folder it lies in.
+fn folder_of(path: &Path) -> notify::Result<(PathBuf, RecursiveMode)> {
     if path.is_dir() {
-        return path.to_path_buf();
+        return Ok((path.canonicalize()?, RecursiveMode::Recursive));
     }
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
-        Some(_) | None => PathBuf::from("."),
-    }
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        Some(_) | None => Path::new("."),
+    };
+    Ok((parent.canonicalize()?, RecursiveMode::NonRecursive))
 }
 
 #[cfg(test)]
