@@ -1,0 +1,424 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use dns_bindings::{Eviction, Leases, Limits, Names, Observed, Timing, Wanted};
+use dns_names::{Name, Resolution};
+use ebpf_abi::plan::{Batch, Op, RulesetId, WorkloadId};
+use ebpf_abi::workload_flags;
+use policy_engine::{CompileError, Compiled, LimitError, compile};
+use policy_model::{Diagnostic, Policy, Settings, Time, Workload, World};
+
+use crate::plan::{Effect, Plan};
+use crate::tables::{Numbers, Tables};
+use crate::view::{Slot, View, WorkloadView};
+
+/// Whether a workload is held or only watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// What is denied does not happen.
+    Enforce,
+    /// Everything happens; what would have been denied is told.
+    Audit,
+}
+
+/// Why policies did not come into force. The last good ones stay.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PolicyError {
+    /// The engine refuses them.
+    #[error("the policies cannot be compiled")]
+    Compile(#[from] CompileError),
+    /// Names open more at once than the tables take.
+    #[error("what names have opened does not fit the new rules")]
+    Leases(#[from] LimitError),
+    /// A workload has more known resolvers than slots.
+    #[error("the workload has {got} known resolvers, the limit is {limit}", limit = MAX_SLOTS)]
+    Resolvers {
+        /// How many there are.
+        got: usize,
+    },
+}
+
+/// LIMIT: known resolvers of a workload. resolv.conf holds three; the rest is room for both families and upstreams.
+pub(crate) const MAX_SLOTS: usize = 64;
+
+/// Rulesets, leases and workloads, and what the kernel holds of them. One owner; no locks.
+#[derive(Debug)]
+pub struct GatewayState {
+    leases: Leases,
+    workloads: BTreeMap<WorkloadId, Held>,
+    tables: BTreeMap<RulesetId, Tables>,
+    /// The ruleset before the last change, so that late events are read with their own words.
+    retired: Option<Tables>,
+    numbers: Numbers,
+    slots: BTreeMap<u16, Slot>,
+    lease_epoch: u64,
+    view: Arc<View>,
+}
+
+#[derive(Debug)]
+struct Held {
+    mode: Mode,
+    ruleset: RulesetId,
+}
+
+impl GatewayState {
+    /// Nothing held, nothing leased.
+    pub fn new(timing: Timing, limits: Limits) -> Self {
+        Self {
+            leases: Leases::new(timing, limits),
+            workloads: BTreeMap::new(),
+            tables: BTreeMap::new(),
+            retired: None,
+            numbers: Numbers::default(),
+            slots: BTreeMap::new(),
+            lease_epoch: 0,
+            view: Arc::new(View::default()),
+        }
+    }
+
+    /// What the hot path may read from now on.
+    pub fn view(&self) -> Arc<View> {
+        Arc::clone(&self.view)
+    }
+
+    /// Plans to hold a workload to policies: a whole new ruleset is written, with what names have opened already, then
+    /// the workload is switched to it. Nobody sees half of it.
+    ///
+    /// # Errors
+    ///
+    /// See [`PolicyError`]; nothing changes then.
+    pub fn plan_policies(
+        &mut self,
+        id: WorkloadId,
+        who: &Workload,
+        mode: Mode,
+        policies: &[Policy],
+        world: &World,
+        settings: &Settings,
+        now: Time,
+    ) -> Result<(Plan, Vec<Diagnostic>), PolicyError> {
+        let Compiled {
+            ruleset,
+            lists,
+            diagnostics,
+        } = compile(policies, who, world, settings)?;
+        let first_reason = self.numbers.reasons(ruleset.reasons().len());
+        let ruleset_id = self.numbers.ruleset();
+        let mut tables = Tables::new(ruleset_id, Arc::new(ruleset), lists, first_reason);
+        let mut plan = Plan::new();
+        self.plan_slots(id, world, &mut plan.batch)?;
+        tables.write_static(&mut self.numbers, &mut plan);
+
+        // What was remembered for a moment may be wanted now, and the other way round.
+        let replaced = self.workloads.get(&id).map(|held| held.ruleset);
+        let others = self
+            .tables
+            .values()
+            .filter(|other| Some(other.id) != replaced);
+        let all: Vec<&Tables> = others.chain([&tables]).collect();
+        let wanted = |names: &Names| any_wants(&all, names.question(), names.chain());
+        let Observed {
+            changed: _,
+            evicted,
+        } = self.leases.reconsider(wanted, now);
+        self.count_evictions(&evicted);
+        let leased: Vec<IpAddr> = self.leases.addresses().collect();
+        for ip in leased {
+            tables.write_learned(ip, &self.leases, now, &mut self.numbers, &mut plan)?;
+        }
+
+        let flags = flags(mode, &tables);
+        plan.batch.push(Op::SetWorkload {
+            workload: id,
+            ruleset: ruleset_id,
+            flags,
+        });
+        if let Some(before) = self
+            .workloads
+            .get(&id)
+            .and_then(|held| self.tables.get(&held.ruleset))
+        {
+            before.remove(&mut plan.batch);
+        }
+        // Effects of the new tables are theirs already once they are the workload's.
+        for effect in std::mem::take(&mut plan.effects) {
+            if let Effect::Learned { address, steps, .. } = effect {
+                tables.learned_written(address, steps);
+            }
+        }
+        plan.effects.push(Effect::Switched {
+            workload: id,
+            mode,
+            tables: Box::new(tables),
+        });
+        Ok((plan, diagnostics))
+    }
+
+    /// Plans what an answer opens for everybody whose rules want its names. `age` is how long ago it was read.
+    ///
+    /// # Errors
+    ///
+    /// Over a limit of the engine: the answer must not be released.
+    pub fn plan_answer(
+        &mut self,
+        resolution: &Resolution,
+        age: Time,
+        now: Time,
+    ) -> Result<Plan, LimitError> {
+        let question = resolution.question();
+        let all: Vec<&Tables> = self.tables.values().collect();
+        let wanted = any_wants(&all, question, &resolution.chain);
+        let Observed {
+            mut changed,
+            evicted,
+        } = self.leases.observe(resolution, age, wanted, now);
+        self.count_evictions(&evicted);
+        changed.extend(resolution.addresses.iter().map(|address| address.ip));
+        let mut plan = Plan::new();
+        for tables in self.tables.values_mut() {
+            for ip in &changed {
+                tables.write_learned(*ip, &self.leases, now, &mut self.numbers, &mut plan)?;
+            }
+        }
+        Ok(plan)
+    }
+
+    /// Plans what time has closed. To be called when [`poll_timeout`](Self::poll_timeout) says so.
+    pub fn plan_timeout(&mut self, now: Time) -> Plan {
+        let ended: BTreeSet<IpAddr> = self.leases.expire(now);
+        let mut plan = Plan::new();
+        for tables in self.tables.values_mut() {
+            for ip in &ended {
+                let folded =
+                    tables.write_learned(*ip, &self.leases, now, &mut self.numbers, &mut plan);
+                if folded.is_err() {
+                    tables.forget(*ip, &mut plan);
+                }
+            }
+        }
+        plan
+    }
+
+    /// When time has something to do here next.
+    pub fn poll_timeout(&self) -> Option<Time> {
+        self.leases.poll_timeout()
+    }
+
+    /// Plans to let a workload go: the kernel denies it everything from then on.
+    pub fn plan_release(&mut self, id: WorkloadId) -> Plan {
+        let mut plan = Plan::new();
+        let Some(held) = self.workloads.get(&id) else {
+            return plan;
+        };
+        plan.batch.push(Op::DelWorkload { workload: id });
+        let slots = self.slots.iter().filter(|(_, slot)| slot.workload == id);
+        plan.batch
+            .extend(slots.map(|(number, _)| Op::DelSlot { slot: *number }));
+        if let Some(tables) = self.tables.get(&held.ruleset) {
+            tables.remove(&mut plan.batch);
+        }
+        plan.effects.push(Effect::Released { workload: id });
+        plan
+    }
+
+    /// The plan is in the kernel.
+    pub fn applied(&mut self, plan: Plan) {
+        let Plan { batch, effects } = plan;
+        for effect in effects {
+            match effect {
+                Effect::Lists { .. } => {}
+                Effect::Learned {
+                    ruleset,
+                    address,
+                    steps,
+                } => {
+                    if let Some(tables) = self.tables.get_mut(&ruleset) {
+                        tables.learned_written(address, steps);
+                    }
+                }
+                Effect::Switched {
+                    workload,
+                    mode,
+                    tables,
+                } => {
+                    let held = Held {
+                        mode,
+                        ruleset: tables.id,
+                    };
+                    self.tables.insert(tables.id, *tables);
+                    if let Some(before) = self.workloads.insert(workload, held) {
+                        self.retired = self.tables.remove(&before.ruleset);
+                    }
+                    self.take_slots(&batch);
+                    self.renew_view();
+                }
+                Effect::Released { workload } => {
+                    if let Some(held) = self.workloads.remove(&workload) {
+                        self.retired = self.tables.remove(&held.ruleset);
+                    }
+                    self.slots.retain(|_, slot| slot.workload != workload);
+                    self.renew_view();
+                }
+            }
+        }
+    }
+
+    /// The kernel refused the plan, or part of it. Returns what takes its half-written parts out again.
+    pub fn abandoned(&mut self, plan: Plan) -> Batch {
+        let mut undo = Batch::new();
+        for effect in plan.effects {
+            match effect {
+                Effect::Lists { ruleset, before } => {
+                    if let Some(tables) = self.tables.get_mut(&ruleset) {
+                        tables.lists_not_written(before);
+                    }
+                }
+                // Written or not, it is not known: forgetting it makes the next plan write it again.
+                Effect::Learned {
+                    ruleset, address, ..
+                } => {
+                    if let Some(tables) = self.tables.get_mut(&ruleset) {
+                        tables.learned_unknown(address);
+                    }
+                }
+                Effect::Switched { tables, .. } => tables.remove(&mut undo),
+                Effect::Released { .. } => {}
+            }
+        }
+        undo
+    }
+
+    pub(crate) fn tables_of(&self, ruleset: u32) -> Option<&Tables> {
+        self.tables.get(&RulesetId(ruleset)).or_else(|| {
+            self.retired
+                .as_ref()
+                .filter(|tables| tables.id.0 == ruleset)
+        })
+    }
+
+    pub(crate) fn names_of(&self, ip: IpAddr) -> BTreeSet<Name> {
+        self.leases
+            .of(ip)
+            .map(|lease| lease.names.question().clone())
+            .collect()
+    }
+
+    /// One slot for each known resolver; slots that are there stay as they are.
+    fn plan_slots(
+        &self,
+        id: WorkloadId,
+        world: &World,
+        batch: &mut Batch,
+    ) -> Result<(), PolicyError> {
+        if world.resolvers.len() > MAX_SLOTS {
+            return Err(PolicyError::Resolvers {
+                got: world.resolvers.len(),
+            });
+        }
+        let wanted: BTreeSet<SocketAddr> = world
+            .resolvers
+            .iter()
+            .map(|resolver| SocketAddr::new(resolver.address, resolver.port))
+            .collect();
+        let own = || self.slots.iter().filter(|(_, slot)| slot.workload == id);
+        for (number, _) in own().filter(|(_, slot)| !wanted.contains(&slot.server)) {
+            batch.push(Op::DelSlot { slot: *number });
+        }
+        let known: BTreeSet<SocketAddr> = own().map(|(_, slot)| slot.server).collect();
+        let mut free = (1..=u16::MAX).filter(|number| !self.slots.contains_key(number));
+        for server in wanted.difference(&known) {
+            let Some(slot) = free.next() else {
+                return Err(PolicyError::Resolvers {
+                    got: world.resolvers.len(),
+                });
+            };
+            batch.push(Op::PutSlot {
+                slot,
+                workload: id,
+                server: *server,
+            });
+        }
+        Ok(())
+    }
+
+    fn take_slots(&mut self, batch: &Batch) {
+        for op in batch.ops() {
+            match op {
+                Op::PutSlot {
+                    slot,
+                    workload,
+                    server,
+                } => {
+                    self.slots.insert(
+                        *slot,
+                        Slot {
+                            workload: *workload,
+                            server: *server,
+                        },
+                    );
+                }
+                Op::DelSlot { slot } => {
+                    self.slots.remove(slot);
+                }
+                Op::PutList { .. }
+                | Op::DelList { .. }
+                | Op::PutPrefix { .. }
+                | Op::PutLearned { .. }
+                | Op::DelLearned { .. }
+                | Op::SetWorkload { .. }
+                | Op::DelWorkload { .. }
+                | Op::DelRuleset { .. } => {}
+            }
+        }
+    }
+
+    /// What was evicted is closed before its time: nobody may rely on having opened it.
+    fn count_evictions(&mut self, evicted: &[Eviction]) {
+        if !evicted.is_empty() {
+            self.lease_epoch += 1;
+            self.renew_view();
+        }
+    }
+
+    fn renew_view(&mut self) {
+        let workloads = self.workloads.iter().filter_map(|(id, held)| {
+            let tables = self.tables.get(&held.ruleset)?;
+            let view = WorkloadView {
+                id: *id,
+                ruleset_id: tables.id,
+                ruleset: Arc::clone(&tables.ruleset),
+                mode: held.mode,
+                servers: tables.servers(),
+            };
+            Some((*id, Arc::new(view)))
+        });
+        self.view = Arc::new(View {
+            workloads: workloads.collect(),
+            slots: self.slots.clone(),
+            lease_epoch: self.lease_epoch,
+        });
+    }
+}
+
+fn any_wants(all: &[&Tables], question: &Name, chain: &[Name]) -> Wanted {
+    let wants = |tables: &&Tables| !tables.ruleset.name_rules(question, chain).is_empty();
+    if all.iter().any(wants) {
+        Wanted::Yes
+    } else {
+        Wanted::No
+    }
+}
+
+fn flags(mode: Mode, tables: &Tables) -> u32 {
+    let audit = match mode {
+        Mode::Audit => workload_flags::AUDIT,
+        Mode::Enforce => 0,
+    };
+    let filtered = if tables.ruleset.redirects_dns() {
+        workload_flags::FILTERED
+    } else {
+        0
+    };
+    audit | filtered
+}

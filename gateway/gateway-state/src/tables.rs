@@ -1,0 +1,242 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use dns_bindings::{Lease, Leases};
+use ebpf_abi::plan::{Batch, LearnedStep, ListId as KernelListId, Op, RulesetId};
+use policy_engine::{LeaseRules, LimitError, ListId, Lists, PortVerdict, Ruleset};
+use policy_model::{Protocol, Time};
+
+use crate::plan::{Effect, Plan};
+use crate::rows;
+
+/// One ruleset and what the kernel holds of it.
+#[derive(Debug)]
+pub(crate) struct Tables {
+    pub(crate) id: RulesetId,
+    pub(crate) ruleset: Arc<Ruleset>,
+    pub(crate) lists: Lists,
+    /// The kernel's number of each list, by the ruleset's own.
+    numbers: Vec<KernelListId>,
+    /// How many of them are written, or in a plan.
+    written: usize,
+    /// The kernel's number of the ruleset's reason 0.
+    pub(crate) first_reason: u32,
+    /// What is written of learned addresses.
+    learned: BTreeMap<IpAddr, Vec<LearnedStep>>,
+    /// Addresses whose row may or may not have been written.
+    unknown: BTreeSet<IpAddr>,
+}
+
+/// Numbers that are unique among all rulesets, ever: a late event must not be read with another ruleset's words.
+#[derive(Debug)]
+pub(crate) struct Numbers {
+    ruleset: u32,
+    list: u32,
+    reason: u32,
+}
+
+impl Default for Numbers {
+    /// 0 is no ruleset, list or reason.
+    fn default() -> Self {
+        Self {
+            ruleset: 1,
+            list: 1,
+            reason: 1,
+        }
+    }
+}
+
+impl Numbers {
+    pub(crate) fn ruleset(&mut self) -> RulesetId {
+        let number = self.ruleset;
+        self.ruleset = self.ruleset.wrapping_add(1).max(1);
+        RulesetId(number)
+    }
+
+    fn list(&mut self) -> KernelListId {
+        let number = self.list;
+        self.list = self.list.wrapping_add(1).max(1);
+        KernelListId(number)
+    }
+
+    pub(crate) fn reasons(&mut self, count: usize) -> u32 {
+        let first = self.reason;
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        self.reason = self.reason.checked_add(count).unwrap_or(1);
+        first
+    }
+}
+
+impl Tables {
+    pub(crate) fn new(
+        id: RulesetId,
+        ruleset: Arc<Ruleset>,
+        lists: Lists,
+        first_reason: u32,
+    ) -> Self {
+        Self {
+            id,
+            ruleset,
+            lists,
+            numbers: Vec::new(),
+            written: 0,
+            first_reason,
+            learned: BTreeMap::new(),
+            unknown: BTreeSet::new(),
+        }
+    }
+
+    /// Everything that stands still: port lists and prefixes.
+    pub(crate) fn write_static(&mut self, numbers: &mut Numbers, plan: &mut Plan) {
+        self.write_lists(numbers, plan);
+        for (net, list) in self.ruleset.statics() {
+            let list = self.number(*list);
+            plan.batch.push(Op::PutPrefix {
+                ruleset: self.id,
+                prefix: rows::prefix(net),
+                list,
+            });
+        }
+    }
+
+    /// Writes what names open at an address now, where that is not what stands there.
+    ///
+    /// # Errors
+    /// Over a limit of the engine. Nothing of this address is in the plan then.
+    pub(crate) fn write_learned(
+        &mut self,
+        ip: IpAddr,
+        leases: &Leases,
+        now: Time,
+        numbers: &mut Numbers,
+        plan: &mut Plan,
+    ) -> Result<(), LimitError> {
+        let live: Vec<LeaseRules> = leases
+            .of(ip)
+            .filter(|lease| lease.is_live(now))
+            .map(|lease| self.lease_rules(&lease))
+            .collect();
+        let steps = self.ruleset.fold(&mut self.lists, ip, &live)?;
+        self.write_lists(numbers, plan);
+        let steps: Vec<LearnedStep> = steps
+            .iter()
+            .map(|step| rows::learned_step(step, self.number(step.list)))
+            .collect();
+        self.put_learned(ip, steps, plan);
+        Ok(())
+    }
+
+    /// Closes an address to what the prefixes say of it.
+    pub(crate) fn forget(&self, ip: IpAddr, plan: &mut Plan) {
+        self.put_learned(ip, Vec::new(), plan);
+    }
+
+    /// The plan that was to write lists came to nothing: they are to be written again.
+    pub(crate) fn lists_not_written(&mut self, before: usize) {
+        self.written = self.written.min(before);
+    }
+
+    pub(crate) fn learned_written(&mut self, ip: IpAddr, steps: Vec<LearnedStep>) {
+        self.unknown.remove(&ip);
+        if steps.is_empty() {
+            self.learned.remove(&ip);
+        } else {
+            self.learned.insert(ip, steps);
+        }
+    }
+
+    /// What stands in the kernel for an address is not known: the next plan writes it whatever it says.
+    pub(crate) fn learned_unknown(&mut self, ip: IpAddr) {
+        self.unknown.insert(ip);
+    }
+
+    /// Takes everything of this ruleset out of the kernel. No workload may use it any more.
+    pub(crate) fn remove(&self, batch: &mut Batch) {
+        batch.push(Op::DelRuleset { ruleset: self.id });
+        for list in &self.numbers {
+            batch.push(Op::DelList { list: *list });
+        }
+    }
+
+    /// The flow to each known resolver, as the prefixes judge it.
+    pub(crate) fn servers(&self) -> BTreeMap<(SocketAddr, Protocol), PortVerdict> {
+        let resolvers = self.ruleset.world().resolvers.iter();
+        resolvers
+            .flat_map(|resolver| {
+                [Protocol::UDP, Protocol::TCP].map(|protocol| (resolver, protocol))
+            })
+            .map(|(resolver, protocol)| {
+                let list = self.lists.get(self.ruleset.static_list(resolver.address));
+                let server = SocketAddr::new(resolver.address, resolver.port);
+                ((server, protocol), list.look_up(protocol, resolver.port))
+            })
+            .collect()
+    }
+
+    /// The ruleset's own number of a list the kernel names.
+    pub(crate) fn list_of(&self, number: u32) -> Option<ListId> {
+        let index = self.numbers.iter().position(|list| list.0 == number)?;
+        u32::try_from(index).ok().map(ListId)
+    }
+
+    fn lease_rules(&self, lease: &Lease) -> LeaseRules {
+        LeaseRules {
+            rules: self
+                .ruleset
+                .name_rules(lease.names.question(), lease.names.chain()),
+            expires_at: lease.expires_at,
+        }
+    }
+
+    fn put_learned(&self, address: IpAddr, steps: Vec<LearnedStep>, plan: &mut Plan) {
+        let written = self.learned.get(&address);
+        let same = written.map_or(steps.is_empty(), |written| *written == steps);
+        if same && !self.unknown.contains(&address) {
+            return;
+        }
+        let ruleset = self.id;
+        plan.batch.push(if steps.is_empty() {
+            Op::DelLearned { ruleset, address }
+        } else {
+            Op::PutLearned {
+                ruleset,
+                address,
+                lease: 0,
+                steps: steps.clone(),
+            }
+        });
+        plan.effects.push(Effect::Learned {
+            ruleset,
+            address,
+            steps,
+        });
+    }
+
+    fn write_lists(&mut self, numbers: &mut Numbers, plan: &mut Plan) {
+        let all = self.lists.all();
+        while self.numbers.len() < all.len() {
+            self.numbers.push(numbers.list());
+        }
+        if self.written == all.len() {
+            return;
+        }
+        for (list, number) in all.iter().zip(&self.numbers).skip(self.written) {
+            let rows = rows::port_rules(list, self.first_reason);
+            plan.batch.push(Op::PutList {
+                list: *number,
+                rows,
+            });
+        }
+        plan.effects.push(Effect::Lists {
+            ruleset: self.id,
+            before: self.written,
+        });
+        self.written = all.len();
+    }
+
+    fn number(&self, list: ListId) -> KernelListId {
+        let index = usize::try_from(list.0).expect("32 bits fit an index");
+        self.numbers[index]
+    }
+}
