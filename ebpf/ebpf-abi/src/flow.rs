@@ -2,16 +2,15 @@
 
 row! {
     /// One row in every socket of a workload, made when the socket is, and inherited by accepted children.
-    ///
-    /// Fields that decide are one word each: threads sharing a UDP socket may write at once, and must not be able to
-    /// mix two allowed tuples into a third.
-    pub struct FlowRow: 48 {
+    pub struct FlowRow: 96 {
+        /// The remote (address, port, protocol) that was last allowed and the epoch of that ruling, in four words
+        /// that carry one stamp: threads sharing a UDP socket may write at once, and must not be able to mix two
+        /// allowed tuples into a third (see `ebpf-logic`, `memory`). Zeroes: none.
+        pub allowed: [u64; 4],
+        /// The same for the last first fragment that was allowed: (address, fragment id, protocol).
+        pub fragment: [u64; 4],
         /// The workload the socket was made in.
         pub workload: u64,
-        /// Keyed hash of the remote tuple that was allowed, and the epoch of that ruling. 0: none.
-        pub tag: u64,
-        /// The same for the last first fragment that was allowed, over (remote, protocol, fragment id).
-        pub fragment: u64,
         /// `CLOCK_MONOTONIC` (coarse) of the last packet of a flow that has no end of its own (all but TCP).
         pub seen: u64,
         /// Bits of [`flow_flags`].

@@ -6,9 +6,6 @@ pub const LAYOUT: &str = "LAYOUT";
 pub const INTERCEPTOR_PORT: &str = "INTERCEPTOR_PORT";
 /// `u32`: depth of the workloads' cgroups below the v2 root, which is 0.
 pub const CGROUP_LEVEL: &str = "CGROUP_LEVEL";
-/// `[u64; 2]`: key of the hash in [`FlowRow::tag`](crate::FlowRow::tag), random for each load.
-pub const SECRET: &str = "SECRET";
-
 /// Names of the maps in the object.
 pub mod maps {
     pub const WORKLOADS: &str = "WORKLOADS";
@@ -19,7 +16,7 @@ pub mod maps {
     pub const ORIGINS: &str = "ORIGINS";
     pub const FLOWS: &str = "FLOWS";
     pub const EVENTS: &str = "EVENTS";
-    /// Array of one `u32`: rulings of another epoch are not believed by established flows.
+    /// Array of one `u32`, of which 16 bits count: a flow allowed in another epoch is judged again.
     pub const EPOCH: &str = "EPOCH";
     /// Per-CPU array of one `u64`: events that found the ring full.
     pub const DROPPED: &str = "DROPPED";

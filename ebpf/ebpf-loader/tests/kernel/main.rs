@@ -1,0 +1,7 @@
+//! The programs in this machine's kernel, held against real sockets.
+//!
+//! Needs root: a cgroup, a network namespace, BPF. Without root the tests pass over themselves, unless `CI` is set.
+
+mod redirect;
+mod verdicts;
+mod world;
