@@ -68,7 +68,7 @@ pub fn compile(
     if patterns > MAX_PATTERNS {
         return Err(LimitError::Patterns { got: patterns }.into());
     }
-    let diagnostics = diagnose(&selected, world, settings);
+    let diagnostics = diagnose(&selected, world);
     let mut reasons = Reasons::default();
     let replaced = standing::replaced(policies);
     let chains = ByRuling::from_fn(|ruling| {

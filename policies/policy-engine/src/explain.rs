@@ -35,8 +35,8 @@ pub struct Explanation {
     pub verdict: Verdict,
     pub reason: Reason,
     pub leases: Vec<LeaseTrace>,
-    /// The guard that would deny the flow unless a rule of its kind opens it, where there is one.
-    pub guard: Option<Guard>,
+    /// The guards that close the flow unless a rule of their kind opens it.
+    pub guards: Vec<Guard>,
     /// The tiers in order, those behind the deciding one too.
     pub tiers: Vec<TierTrace>,
     /// What holds where no tier decides.
@@ -148,7 +148,7 @@ impl Ruleset {
             decision,
             verdict,
             reason: self.reason(reason).clone(),
-            guard: tracer.guard(),
+            guards: tracer.guards(),
             tiers: tracer.tiers(),
             leases: leases
                 .iter()
@@ -191,19 +191,20 @@ impl Tracer<'_> {
         }
     }
 
-    fn guard(&self) -> Option<Guard> {
+    fn guards(&self) -> Vec<Guard> {
         let facts = &self
             .ruleset
             .shape(self.ruleset.node(self.flow.ip).shape)
             .facts;
-        if !self.ruleset.settings.guards {
-            None
-        } else if facts.closes_metadata(self.key()) {
-            Some(Guard::Metadata)
-        } else {
-            (!self.chain.filters.is_empty() && facts.bypasses_dns(self.key()))
-                .then_some(Guard::DnsBypass)
+        let mut guards = Vec::new();
+        if self.ruleset.settings.guards && facts.closes_metadata(self.key()) {
+            guards.push(Guard::Metadata);
         }
+        let filtered = !self.chain.filters.is_empty();
+        if self.ruleset.settings.guards && filtered && facts.bypasses_dns(self.key()) {
+            guards.push(Guard::DnsBypass);
+        }
+        guards
     }
 
     fn tiers(&self) -> Vec<TierTrace> {
@@ -260,7 +261,7 @@ impl Tracer<'_> {
     }
 
     fn decided_by_metadata_guard(&self, traces: &[TierTrace], effects: &[Vec<Effect>]) -> bool {
-        if self.guard() != Some(Guard::Metadata) {
+        if !self.guards().contains(&Guard::Metadata) {
             return false;
         }
         debug_assert_eq!(traces.len(), effects.len());
@@ -332,7 +333,7 @@ impl Tracer<'_> {
         if !covers(&clause.ports, self.key()) {
             return Err(Miss::Ports);
         }
-        let guarded = self.guard() == Some(Guard::DnsBypass) && !clause.names_address;
+        let guarded = self.guards().contains(&Guard::DnsBypass) && !clause.names_address;
         if guarded && action == Action::Allow {
             return Err(Miss::Guarded(Guard::DnsBypass));
         }
@@ -404,7 +405,7 @@ impl fmt::Display for Explanation {
         for object in &self.unselected {
             writeln!(f, "policy   {object}: does not select this workload")?;
         }
-        if let Some(guard) = self.guard {
+        for guard in &self.guards {
             writeln!(f, "{guard}")?;
         }
         for tier in &self.tiers {

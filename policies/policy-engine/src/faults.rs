@@ -9,15 +9,15 @@
     expect(unreachable_pub, reason = "re-exported for tests only")
 )]
 pub enum Fault {
-    /// A lease counts one step too long: `expiry + 1 step`.
-    StepForgetsExpiry,
+    /// The first of several steps is lost.
+    FirstStepLost,
     /// Only the lease that expires last is folded.
     LastLeaseOnly,
     /// A step keeps the rules of leases that are over.
     StepsNeverShrink,
     /// Overflow cuts the earliest steps.
     CutsEarliest,
-    /// The step after the last is not the answer of the prefixes but the last step.
+    /// After the last step its list holds on, not the answer of the prefixes.
     LastStepForEver,
     /// A lease is dead at its expiry instead of after it.
     ExpiryExclusive,
@@ -40,7 +40,7 @@ pub enum Fault {
 #[cfg(any(test, feature = "faults"))]
 impl Fault {
     pub const ALL: [Self; 13] = [
-        Self::StepForgetsExpiry,
+        Self::FirstStepLost,
         Self::LastLeaseOnly,
         Self::StepsNeverShrink,
         Self::CutsEarliest,

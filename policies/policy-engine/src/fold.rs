@@ -90,7 +90,7 @@ impl Ruleset {
         {
             last.expires_at = Time::MAX;
         }
-        if is_on(Fault::StepForgetsExpiry) && steps.len() > 1 {
+        if is_on(Fault::FirstStepLost) && steps.len() > 1 {
             steps.remove(0);
         }
         Ok(steps)

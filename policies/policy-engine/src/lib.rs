@@ -2,7 +2,7 @@
 //! ([`Ruleset::decide`], with its story in [`Ruleset::explain`]) and DNS questions ([`Ruleset::judge_question`]), and folds
 //! the names an address stands for into what the kernel holds ([`Ruleset::fold`]).
 //!
-//! `reference` decides the same flows by walking policies and leases naively; it shares no fold, prefix, port or name
+//! [`reference`] decides the same flows by walking policies and leases naively; it shares no fold, prefix, port or name
 //! index with the rest, and the tests hold the two together at random.
 //!
 //! What this crate deliberately does not do: no I/O, no clock, no YAML, no kernel types. Who learns a name and for how
@@ -36,8 +36,12 @@ mod numbering;
 mod port_list;
 mod question;
 mod reason;
+pub mod reference;
 mod ruleset;
 mod walk;
+
+#[cfg(test)]
+mod tests;
 
 pub use compile::{CompileError, Compiled, compile};
 pub use decide::{Age, Decision, Flow};

@@ -214,8 +214,9 @@ impl Lowering<'_> {
             Peer::Entity(entity) => self.entity(*entity),
             Peer::Metadata(preset) => {
                 let ports = intersect(&self.rule.ports, preset.ports());
+                let opens = ports != Ports::Only(Vec::new());
                 for address in preset.addresses() {
-                    self.address(*address, ports.clone()).opens_metadata = true;
+                    self.address(*address, ports.clone()).opens_metadata = opens;
                 }
             }
             // Names follow in one clause; the others are unknown to one machine and match nothing.
