@@ -1,1 +1,33 @@
-//! What happened, told: reports and summaries.
+//! What happened, told: to programs as JSON lines ([`Report`]), to people as a few lines at the end ([`Tally`]).
+//!
+//! Both are fed with [`Record`]s, one per ruling or change. The shape of a line is a contract: its schema is
+//! `report.schema.json` beside this crate's manifest, and a test holds the two together.
+//!
+//! What this crate does not do: read kernel events, look anything up, or know what time it is.
+//!
+//! Types to know: [`Record`] (a line), [`Ruling`] (who decided, and why), [`Report`] (the file; never blocks whoever
+//! writes to it), [`Tally`] (the counts behind the summary).
+
+#![forbid(unsafe_code)]
+
+mod record;
+pub use record::{
+    Destination, FlowRecord, GuardRecord, Icmp, LeaseChange, LeaseRecord, Protocol, QueryRecord,
+    Record, Verdict,
+};
+
+mod ruling;
+pub use ruling::{RuleRef, Ruling};
+
+mod timestamp;
+pub use timestamp::Timestamp;
+
+mod report;
+pub use report::{Recorder, Report, ReportError, Written};
+
+mod tally;
+pub use tally::{Happened, Subject, Tally};
+
+mod advice;
+mod summary;
+pub use summary::{SummaryGroup, SummaryRecord};

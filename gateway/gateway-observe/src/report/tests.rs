@@ -1,0 +1,126 @@
+use std::fs::{self, OpenOptions};
+use std::io::Read as _;
+use std::path::Path;
+use std::time::UNIX_EPOCH;
+
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
+
+use super::{Report, ReportError, WAITING, Written};
+use crate::record::{LeaseChange, LeaseRecord, Record};
+use crate::tally::Tally;
+use crate::timestamp::Timestamp;
+
+#[test]
+fn lines_are_written_in_order_and_the_summary_last() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("report.jsonl");
+    fs::write(&path, "what an earlier run left\n").unwrap();
+    let report = Report::create(&path).unwrap();
+    let recorder = report.recorder();
+    recorder.record(lease(60));
+    recorder.record(lease(61));
+    assert_eq!(
+        report.close(summary()).unwrap(),
+        Written {
+            lines: 3,
+            dropped: 0
+        }
+    );
+    let text = fs::read_to_string(&path).unwrap();
+    let lines: Vec<serde_json::Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(
+        lines[0],
+        serde_json::json!({
+            "kind": "lease",
+            "ts": "1970-01-01T00:00:00.000000Z",
+            "workload": "run",
+            "change": "learned",
+            "names": ["www.example.com"],
+            "address": "203.0.113.7",
+            "ttl": 60,
+            "until": "1970-01-01T00:00:00.000000Z",
+        })
+    );
+    assert_eq!(lines[1]["ttl"], 61);
+    assert_eq!(lines[2]["kind"], "summary");
+}
+
+#[test]
+fn a_reader_that_does_not_read_blocks_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("pipe");
+    mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
+    let mut reader = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(&path)
+        .unwrap();
+    let report = Report::create(&path).unwrap();
+    let recorder = report.recorder();
+    let sent = WAITING * 3;
+    for ttl in 0..sent {
+        recorder.record(lease(u32::try_from(ttl).unwrap()));
+    }
+    let dropped = report.dropped();
+    assert!(
+        dropped > 0,
+        "the pipe and the queue took all of {sent} lines"
+    );
+    let closing = std::thread::spawn(move || report.close(summary()));
+    let mut read = Vec::new();
+    let mut buffer = [0; 65_536];
+    while !read.ends_with(b"}\n") || !last_line(&read).contains("\"summary\"") {
+        let count = reader.read(&mut buffer).unwrap();
+        read.extend_from_slice(&buffer[..count]);
+    }
+    let written = closing.join().unwrap().unwrap();
+    assert_eq!(written.lines + written.dropped, sent as u64 + 1);
+}
+
+#[test]
+fn a_full_disk_is_told_at_the_end() {
+    let report = Report::create(Path::new("/dev/full")).unwrap();
+    report.recorder().record(lease(60));
+    assert!(matches!(
+        report.close(summary()),
+        Err(ReportError::Write { .. })
+    ));
+}
+
+#[test]
+fn what_comes_after_the_end_is_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let report = Report::create(&dir.path().join("report.jsonl")).unwrap();
+    let recorder = report.recorder();
+    report.close(summary()).unwrap();
+    recorder.record(lease(60));
+    assert_eq!(
+        recorder.dropped.load(std::sync::atomic::Ordering::Relaxed),
+        1
+    );
+}
+
+fn last_line(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    text.lines().last().unwrap_or_default().to_owned()
+}
+
+fn summary() -> Record {
+    Record::Summary(Tally::default().summary(Timestamp(UNIX_EPOCH), 0))
+}
+
+fn lease(ttl: u32) -> Record {
+    Record::Lease(LeaseRecord {
+        ts: Timestamp(UNIX_EPOCH),
+        workload: "run".to_owned(),
+        change: LeaseChange::Learned,
+        names: vec!["www.example.com".to_owned()],
+        address: "203.0.113.7".parse().unwrap(),
+        ttl,
+        until: Timestamp(UNIX_EPOCH),
+    })
+}

@@ -1,0 +1,205 @@
+use std::borrow::Cow;
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::advice;
+use crate::record::Verdict;
+use crate::tally::{Group, Happened, Subject, Tally};
+use crate::timestamp::Timestamp;
+
+/// LIMIT: groups printed for people; the report has all of them.
+const MOST_PRINTED: usize = 20;
+
+/// The last line of a report, and, displayed, the text at the end of a run.
+///
+/// The text is empty where nothing was denied and nothing lost. Else a line says how much, and each group has two or
+/// three: what was denied, why, and what would allow it.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct SummaryRecord {
+    pub ts: Timestamp,
+    pub allowed_flows: u64,
+    pub denied_flows: u64,
+    pub allowed_queries: u64,
+    pub denied_queries: u64,
+    /// Events that the kernel or this report had no room for; the counts are too low by so many.
+    pub lost: u64,
+    /// What was denied or would have been, in the order it came.
+    pub denied: Vec<SummaryGroup>,
+    /// Denials beyond the limit of groups.
+    pub ungrouped: u64,
+}
+
+/// Equal denials.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct SummaryGroup {
+    /// `deny`; `allow` where it only would have been denied.
+    pub verdict: Verdict,
+    /// A name, a destination, or a name and an address.
+    pub what: String,
+    pub count: u64,
+    /// Names of the programs that tried, the first few.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub programs: Vec<String>,
+    pub code: String,
+    pub reason: String,
+    /// `file:line:column` of the rule that decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
+    /// What would allow it, where a policy can.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
+}
+
+impl SummaryRecord {
+    pub(crate) fn new(tally: &Tally, ts: Timestamp, lost: u64) -> Self {
+        Self {
+            ts,
+            allowed_flows: tally.allowed_flows,
+            denied_flows: tally.denied_flows,
+            allowed_queries: tally.allowed_queries,
+            denied_queries: tally.denied_queries,
+            lost,
+            denied: tally.groups.iter().map(SummaryGroup::from).collect(),
+            ungrouped: tally.ungrouped,
+        }
+    }
+
+    fn write_section(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        verdict: Verdict,
+        head: &str,
+    ) -> fmt::Result {
+        let groups: Vec<&SummaryGroup> = self
+            .denied
+            .iter()
+            .filter(|group| group.verdict == verdict)
+            .collect();
+        if groups.is_empty() {
+            return Ok(());
+        }
+        let attempts: u64 = groups.iter().map(|group| group.count).sum();
+        write!(f, "egret: {head}: {}", counted(groups.len(), "destination"))?;
+        writeln!(f, ", {}", counted(attempts, "attempt"))?;
+        for group in groups.iter().take(MOST_PRINTED) {
+            write!(f, "{group}")?;
+        }
+        if groups.len() > MOST_PRINTED {
+            let more = groups.len() - MOST_PRINTED;
+            writeln!(f, "  and {more} more; `--report FILE` has all of them")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for SummaryRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_section(f, Verdict::Deny, "denied")?;
+        self.write_section(f, Verdict::Allow, "would be denied")?;
+        if self.ungrouped > 0 {
+            writeln!(
+                f,
+                "egret: {} beyond these",
+                counted(self.ungrouped, "denial")
+            )?;
+        }
+        if self.lost > 0 {
+            writeln!(
+                f,
+                "egret: {} lost: the counts are too low",
+                counted(self.lost, "event")
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for SummaryGroup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "  {}", printable(&self.what))?;
+        if self.count > 1 {
+            write!(f, ", {} times", self.count)?;
+        }
+        if !self.programs.is_empty() {
+            write!(f, ", by {}", printable(&self.programs.join(", ")))?;
+        }
+        writeln!(f, "\n    {}", printable(&self.reason))?;
+        match &self.remedy {
+            Some(remedy) => writeln!(f, "    to allow it: {}", printable(remedy)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl From<&Group> for SummaryGroup {
+    fn from(group: &Group) -> Self {
+        let ruling = &group.ruling;
+        let (what, remedy) = match &group.subject {
+            Subject::Question { name } => {
+                let types = group.types.join(", ");
+                (
+                    format!("name {name} ({types})"),
+                    advice::for_question(name, ruling),
+                )
+            }
+            Subject::Flow {
+                destination,
+                name: Some(name),
+            } => (
+                format!("{name} at {destination}"),
+                advice::for_flow(destination, std::slice::from_ref(name), ruling),
+            ),
+            Subject::Flow {
+                destination,
+                name: None,
+            } => (
+                destination.to_string(),
+                advice::for_flow(destination, &[], ruling),
+            ),
+            Subject::Address { name, address } => (
+                format!("{address}, which {name} stands for"),
+                Some(advice::for_address(ruling)),
+            ),
+        };
+        Self {
+            verdict: match group.happened {
+                Happened::Denied => Verdict::Deny,
+                Happened::WouldBeDenied => Verdict::Allow,
+            },
+            what,
+            count: group.count,
+            programs: group.programs.clone(),
+            code: ruling.code.clone(),
+            reason: ruling.reason.clone(),
+            place: ruling.place.clone(),
+            remedy,
+        }
+    }
+}
+
+/// What a workload chose (a name, a program's name) must not drive the terminal it is shown on.
+fn printable(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(char::is_control) {
+        return Cow::Borrowed(text);
+    }
+    let mut clean = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() {
+            clean.extend(character.escape_default());
+        } else {
+            clean.push(character);
+        }
+    }
+    Cow::Owned(clean)
+}
+
+fn counted(count: impl TryInto<u64>, noun: &str) -> String {
+    let count = count.try_into().unwrap_or(u64::MAX);
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
+}
+
+#[cfg(test)]
+mod tests;

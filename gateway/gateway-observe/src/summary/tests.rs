@@ -1,0 +1,308 @@
+use std::net::IpAddr;
+use std::time::UNIX_EPOCH;
+
+use crate::record::{Destination, FlowRecord, GuardRecord, Protocol, QueryRecord, Record, Verdict};
+use crate::ruling::{RuleRef, Ruling};
+use crate::tally::Tally;
+use crate::timestamp::Timestamp;
+
+#[test]
+fn nothing_denied_says_nothing() {
+    let mut tally = Tally::default();
+    tally.note(&flow(
+        Verdict::Allow,
+        "203.0.113.7",
+        443,
+        &["www.example.com"],
+        ruling("rule", &[]),
+    ));
+    assert_eq!(text(&tally, 0), "");
+}
+
+#[test]
+fn equal_denials_are_one_group() {
+    let mut tally = Tally::default();
+    for record_type in ["A", "AAAA", "A"] {
+        tally.note(&query(
+            "Tracker.example.org",
+            record_type,
+            ruling("not-named", &["EgressPolicy/ci/runners"]),
+        ));
+    }
+    tally.note(&flow(
+        Verdict::Deny,
+        "203.0.113.7",
+        8443,
+        &["www.example.com"],
+        ruling("isolated", &["EgressPolicy/ci/runners"]),
+    ));
+    tally.note(&flow(
+        Verdict::Deny,
+        "203.0.113.8",
+        8443,
+        &["www.example.com"],
+        ruling("isolated", &["EgressPolicy/ci/runners"]),
+    ));
+    tally.note(&flow(
+        Verdict::Deny,
+        "2001:db8::9",
+        443,
+        &[],
+        ruling("isolated", &["EgressPolicy/ci/runners"]),
+    ));
+    assert_eq!(
+        text(&tally, 0),
+        "\
+egret: denied: 3 destinations, 6 attempts
+  name tracker.example.org (A, AAAA), 3 times, by curl
+    why not-named
+    to allow it: add `- {action: Allow, to: [{fqdn: [\"tracker.example.org\"]}]}`
+  www.example.com at 203.0.113.7:8443/TCP, 2 times, by curl
+    why isolated
+    to allow it: add `- {action: Allow, to: [{fqdn: [\"www.example.com\"]}], ports: [{protocol: TCP, port: 8443}]}`
+  [2001:db8::9]:443/TCP, by curl
+    why isolated
+    to allow it: add `- {action: Allow, to: [{cidr: \"2001:db8::9/128\"}], ports: [{protocol: TCP, port: 443}]}`, or a rule with the name it is known by
+"
+    );
+}
+
+#[test]
+fn the_advice_speaks_the_policy_s_dialect() {
+    let by = ["CiliumNetworkPolicy/ci/runners"];
+    let mut tally = Tally::default();
+    tally.note(&query("www.example.com", "A", ruling("not-named", &by)));
+    tally.note(&flow(
+        Verdict::Deny,
+        "203.0.113.7",
+        443,
+        &["www.example.com"],
+        ruling("isolated", &by),
+    ));
+    tally.note(&flow(
+        Verdict::Deny,
+        "203.0.113.7",
+        443,
+        &[],
+        ruling("isolated", &by),
+    ));
+    assert_eq!(
+        remedies(&tally),
+        [
+            "add `- toFQDNs: [{matchName: \"www.example.com\"}]`, and where the policy has `rules.dns`, `- matchName: \"www.example.com\"` there",
+            "add `- {toFQDNs: [{matchName: \"www.example.com\"}], toPorts: [{ports: [{port: \"443\", protocol: TCP}]}]}`",
+            "add `- {toCIDR: [\"203.0.113.7/32\"], toPorts: [{ports: [{port: \"443\", protocol: TCP}]}]}`, or a rule with the name it is known by",
+        ]
+    );
+}
+
+#[test]
+fn the_advice_fits_the_reason() {
+    let mut tally = Tally::default();
+    tally.note(&flow(
+        Verdict::Deny,
+        "169.254.169.254",
+        80,
+        &[],
+        ruling("guard-metadata", &[]),
+    ));
+    tally.note(&flow(
+        Verdict::Deny,
+        "203.0.113.7",
+        443,
+        &[],
+        denying_rule(None),
+    ));
+    tally.note(&flow(
+        Verdict::Deny,
+        "203.0.113.8",
+        443,
+        &[],
+        denying_rule(Some("cilium-l3")),
+    ));
+    tally.note(&Record::Guard(GuardRecord {
+        ts: moment(),
+        verdict: Verdict::Deny,
+        workload: "run".to_owned(),
+        name: "intranet.example.com".to_owned(),
+        address: address("10.0.0.5"),
+        ruling: denying_rule(None),
+    }));
+    tally.note(&flow(
+        Verdict::Deny,
+        "203.0.113.9",
+        443,
+        &[],
+        ruling("source-route", &[]),
+    ));
+    assert_eq!(
+        remedies(&tally),
+        [
+            "if that is meant, add a rule with `metadata: [PRESET]` (aws-imds, gcp, azure, …)",
+            "change the rule at p.yaml:12:5",
+            "the rule at p.yaml:12:5 cannot be enforced as written (cilium-l3); see `egret check`",
+            "if that is meant, say `allowPrivate: true` in the rule at p.yaml:12:5",
+        ]
+    );
+}
+
+#[test]
+fn what_audit_let_pass_is_told_apart() {
+    let mut tally = Tally::default();
+    let Record::Flow(mut passed) = flow(
+        Verdict::Deny,
+        "203.0.113.7",
+        443,
+        &[],
+        ruling("default", &[]),
+    ) else {
+        panic!("a flow");
+    };
+    passed.verdict = Verdict::Allow;
+    tally.note(&Record::Flow(passed));
+    let text = text(&tally, 0);
+    assert!(
+        text.starts_with("egret: would be denied: 1 destination, 1 attempt\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn search_list_names_are_not_news() {
+    let mut tally = Tally::default();
+    tally.note(&query(
+        "www.example.com.corp.example",
+        "A",
+        ruling("search-expansion", &[]),
+    ));
+    assert_eq!(text(&tally, 0), "");
+    assert_eq!(tally.denied_queries, 1);
+}
+
+#[test]
+fn what_was_lost_is_said() {
+    assert_eq!(
+        text(&Tally::default(), 3),
+        "egret: 3 events lost: the counts are too low\n"
+    );
+}
+
+#[test]
+fn many_denials_are_cut_for_people_and_bounded_for_memory() {
+    let mut tally = Tally::default();
+    for port in 1..=1_500 {
+        tally.note(&flow(
+            Verdict::Deny,
+            "203.0.113.7",
+            port,
+            &[],
+            ruling("isolated", &[]),
+        ));
+    }
+    let summary = tally.summary(moment(), 0);
+    assert_eq!(
+        (
+            summary.denied.len(),
+            summary.ungrouped,
+            summary.denied_flows
+        ),
+        (1_000, 500, 1_500)
+    );
+    let text = summary.to_string();
+    assert!(
+        text.contains("  and 980 more; `--report FILE` has all of them\n"),
+        "{text}"
+    );
+    assert!(text.contains("egret: 500 denials beyond these\n"), "{text}");
+}
+
+#[test]
+fn a_program_s_name_does_not_drive_the_terminal() {
+    let mut tally = Tally::default();
+    let Record::Flow(mut hostile) = flow(
+        Verdict::Deny,
+        "203.0.113.7",
+        443,
+        &[],
+        ruling("isolated", &[]),
+    ) else {
+        panic!("a flow");
+    };
+    hostile.comm = Some("\u{1b}]0;x\u{7}\n".to_owned());
+    tally.note(&Record::Flow(hostile));
+    let text = text(&tally, 0);
+    assert!(text.contains("by \\u{1b}]0;x\\u{7}\\n\n"), "{text}");
+}
+
+fn text(tally: &Tally, lost: u64) -> String {
+    tally.summary(moment(), lost).to_string()
+}
+
+fn remedies(tally: &Tally) -> Vec<String> {
+    let groups = tally.summary(moment(), 0).denied;
+    groups
+        .into_iter()
+        .filter_map(|group| group.remedy)
+        .collect()
+}
+
+fn moment() -> Timestamp {
+    Timestamp(UNIX_EPOCH)
+}
+
+fn address(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+fn ruling(code: &str, policies: &[&str]) -> Ruling {
+    Ruling {
+        policies: policies.iter().map(|policy| (*policy).to_owned()).collect(),
+        ..Ruling::plain(code, format!("why {code}"))
+    }
+}
+
+fn denying_rule(closed: Option<&str>) -> Ruling {
+    Ruling {
+        rule: Some(RuleRef {
+            index: 0,
+            name: None,
+            action: "deny".to_owned(),
+            closed: closed.map(str::to_owned),
+        }),
+        place: Some("p.yaml:12:5".to_owned()),
+        ..Ruling::plain("rule", "a rule")
+    }
+}
+
+fn flow(verdict: Verdict, ip: &str, port: u16, names: &[&str], ruling: Ruling) -> Record {
+    Record::Flow(FlowRecord {
+        ts: moment(),
+        verdict,
+        would: verdict,
+        workload: "run".to_owned(),
+        hook: "connect",
+        pid: Some(7),
+        comm: Some("curl".to_owned()),
+        destination: Destination::new(address(ip), Protocol::TCP, port),
+        names: names.iter().map(|name| (*name).to_owned()).collect(),
+        established: false,
+        ruling,
+    })
+}
+
+fn query(name: &str, record_type: &str, ruling: Ruling) -> Record {
+    Record::Query(QueryRecord {
+        ts: moment(),
+        verdict: Verdict::Deny,
+        would: Verdict::Deny,
+        workload: "run".to_owned(),
+        pid: None,
+        comm: Some("curl".to_owned()),
+        name: name.to_owned(),
+        record_type: record_type.to_owned(),
+        server: "192.0.2.53:53".parse().unwrap(),
+        protocol: Protocol::UDP,
+        rcode: Some("NXDOMAIN".to_owned()),
+        ruling,
+    })
+}

@@ -1,0 +1,194 @@
+use std::collections::HashMap;
+
+use crate::record::{Destination, Record, Verdict};
+use crate::ruling::Ruling;
+use crate::summary::SummaryRecord;
+use crate::timestamp::Timestamp;
+
+/// LIMIT: different denials that are told apart. A scan of many ports must not grow the memory of Egret; beyond it
+/// denials are counted together.
+const MOST_GROUPS: usize = 1_000;
+
+/// LIMIT: programs and record types named per group.
+const MOST_WORDS: usize = 4;
+
+/// Counts of one run, from which the summary is made.
+#[derive(Debug, Default)]
+pub struct Tally {
+    pub(crate) allowed_flows: u64,
+    pub(crate) denied_flows: u64,
+    pub(crate) allowed_queries: u64,
+    pub(crate) denied_queries: u64,
+    pub(crate) groups: Vec<Group>,
+    pub(crate) ungrouped: u64,
+    places: HashMap<(Happened, Subject), usize>,
+}
+
+/// Whether something was denied or would have been.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Happened {
+    Denied,
+    /// Under `--audit`, or by a staged or audit policy.
+    WouldBeDenied,
+}
+
+/// What denials are grouped by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Subject {
+    Question {
+        name: String,
+    },
+    Flow {
+        destination: Destination,
+        /// The first name that stood for it. Addresses of one name are one group.
+        name: Option<String>,
+    },
+    /// An address taken out of an answer.
+    Address {
+        name: String,
+        address: std::net::IpAddr,
+    },
+}
+
+/// Equal denials.
+#[derive(Clone, Debug)]
+pub(crate) struct Group {
+    pub(crate) happened: Happened,
+    pub(crate) subject: Subject,
+    pub(crate) count: u64,
+    /// Programs that tried, in the order they came.
+    pub(crate) programs: Vec<String>,
+    /// Record types that were asked for.
+    pub(crate) types: Vec<String>,
+    /// Of the first one.
+    pub(crate) ruling: Ruling,
+}
+
+impl Tally {
+    /// Counts a record.
+    pub fn note(&mut self, record: &Record) {
+        match record {
+            Record::Flow(flow) => {
+                match flow.verdict {
+                    Verdict::Allow => self.allowed_flows += 1,
+                    Verdict::Deny => self.denied_flows += 1,
+                }
+                let Some(happened) = happened(flow.verdict, flow.would) else {
+                    return;
+                };
+                let subject = Subject::Flow {
+                    destination: flow.destination,
+                    name: flow.names.first().cloned(),
+                };
+                self.count(happened, subject, &flow.ruling, flow.comm.as_deref(), None);
+            }
+            Record::Query(query) => {
+                match query.verdict {
+                    Verdict::Allow => self.allowed_queries += 1,
+                    Verdict::Deny => self.denied_queries += 1,
+                }
+                // A resolver's search list makes names nobody meant; refusing them is not news.
+                if query.ruling.code == "search-expansion" {
+                    return;
+                }
+                let Some(happened) = happened(query.verdict, query.would) else {
+                    return;
+                };
+                let subject = Subject::Question {
+                    name: query.name.to_ascii_lowercase(),
+                };
+                let (comm, kind) = (query.comm.as_deref(), Some(query.record_type.as_str()));
+                self.count(happened, subject, &query.ruling, comm, kind);
+            }
+            Record::Guard(guard) => {
+                let subject = Subject::Address {
+                    name: guard.name.clone(),
+                    address: guard.address,
+                };
+                let happened = match guard.verdict {
+                    Verdict::Deny => Happened::Denied,
+                    Verdict::Allow => Happened::WouldBeDenied,
+                };
+                self.count(happened, subject, &guard.ruling, None, None);
+            }
+            Record::Lease(_) | Record::Summary(_) => {}
+        }
+    }
+
+    /// The summary so far, as a line of the report. `lost` counts what the kernel or the report dropped.
+    pub fn summary(&self, ts: Timestamp, lost: u64) -> SummaryRecord {
+        SummaryRecord::new(self, ts, lost)
+    }
+
+    fn count(
+        &mut self,
+        happened: Happened,
+        subject: Subject,
+        ruling: &Ruling,
+        program: Option<&str>,
+        record_type: Option<&str>,
+    ) {
+        let key = (happened, merged(&subject));
+        let place = match self.places.get(&key) {
+            Some(place) => *place,
+            None if self.groups.len() >= MOST_GROUPS => {
+                self.ungrouped += 1;
+                return;
+            }
+            None => {
+                self.places.insert(key, self.groups.len());
+                self.groups.push(Group {
+                    happened,
+                    subject,
+                    count: 0,
+                    programs: Vec::new(),
+                    types: Vec::new(),
+                    ruling: ruling.clone(),
+                });
+                self.groups.len() - 1
+            }
+        };
+        let Some(group) = self.groups.get_mut(place) else {
+            return;
+        };
+        group.count += 1;
+        add_word(&mut group.programs, program);
+        add_word(&mut group.types, record_type);
+    }
+}
+
+fn happened(verdict: Verdict, would: Verdict) -> Option<Happened> {
+    match (verdict, would) {
+        (Verdict::Deny, _) => Some(Happened::Denied),
+        (Verdict::Allow, Verdict::Deny) => Some(Happened::WouldBeDenied),
+        (Verdict::Allow, Verdict::Allow) => None,
+    }
+}
+
+/// The addresses of one name are one destination.
+fn merged(subject: &Subject) -> Subject {
+    match subject {
+        Subject::Flow {
+            destination,
+            name: Some(name),
+        } => Subject::Flow {
+            destination: Destination {
+                ip: std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED),
+                ..*destination
+            },
+            name: Some(name.clone()),
+        },
+        Subject::Flow { name: None, .. } | Subject::Question { .. } | Subject::Address { .. } => {
+            subject.clone()
+        }
+    }
+}
+
+fn add_word(words: &mut Vec<String>, word: Option<&str>) {
+    if let Some(word) = word
+        && words.len() < MOST_WORDS
+        && !words.iter().any(|known| known == word)
+    {
+        words.push(word.to_owned());
+    }
+}
