@@ -51,8 +51,6 @@ codes! {
     INVALID_PATTERN = Refused "invalid-pattern" "not a name or pattern of this dialect";
     EMPTY_LIST = Refused "empty-list" "an empty list where it is unclear whether everything or nothing is meant";
     CIDR_HOST_BITS = Lint "cidr-host-bits" "an address block has bits set beyond its prefix; they have no effect";
-    ALLOW_OPENS_GUARD = Lint "allow-opens-guard" "a rule opens a guarded metadata address";
-    GUARD_STAYS_CLOSED = Lint "guard-stays-closed" "a rule covers a guarded metadata address and does not open it";
 
     // Native.
     NATIVE_CLUSTER_FIELD = Refused "native-cluster-field" "tier, priority and subject.namespaces belong to ClusterEgressPolicy";

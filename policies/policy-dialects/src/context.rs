@@ -6,6 +6,17 @@ pub struct Context {
     /// The namespace of a namespaced object that names none, as with `kubectl -n`.
     pub default_namespace: Arc<str>,
     pub cilium: CiliumFlags,
+    pub others: Others,
+}
+
+/// What is done with Kubernetes objects that are no policies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Others {
+    /// They are refused: a file of policies holds policies.
+    #[default]
+    Refuse,
+    /// Namespaces, pods, nodes and services are left to who reads the world (a test file's `inline`).
+    World,
 }
 
 /// Flags of Cilium's agent that change which objects it accepts; off by default, as there.
@@ -22,6 +33,7 @@ impl Default for Context {
         Self {
             default_namespace: Arc::from("default"),
             cilium: CiliumFlags::default(),
+            others: Others::Refuse,
         }
     }
 }

@@ -10,21 +10,21 @@ use crate::yaml::{Entries, Entry, Node, Place, Shape, Typed};
 
 /// A value and where it stands.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct At<'d, T> {
-    pub(crate) value: T,
-    pub(crate) node: Node<'d>,
+pub struct At<'d, T> {
+    pub value: T,
+    pub node: Node<'d>,
 }
 
 /// Collects what is found in one file.
 #[derive(Debug)]
-pub(crate) struct Findings {
+pub struct Findings {
     source: Arc<str>,
     object: Option<ObjectRef>,
     diagnostics: Vec<Diagnostic>,
 }
 
 impl Findings {
-    pub(crate) fn new(source: &str) -> Self {
+    pub fn new(source: &str) -> Self {
         Self {
             source: source.into(),
             object: None,
@@ -33,34 +33,34 @@ impl Findings {
     }
 
     /// Names the object the following findings are about.
-    pub(crate) fn begin_object(&mut self, object: Option<ObjectRef>) {
+    pub fn begin_object(&mut self, object: Option<ObjectRef>) {
         self.object = object;
     }
 
-    pub(crate) fn into_diagnostics(self) -> Vec<Diagnostic> {
+    pub fn into_diagnostics(self) -> Vec<Diagnostic> {
         self.diagnostics
     }
 
     /// How many findings there are by now; with [`Self::refused_since`], whether a part could be read.
-    pub(crate) fn mark(&self) -> usize {
+    pub fn mark(&self) -> usize {
         self.diagnostics.len()
     }
 
-    pub(crate) fn refused_since(&self, mark: usize) -> bool {
+    pub fn refused_since(&self, mark: usize) -> bool {
         self.diagnostics[mark..]
             .iter()
             .any(|diagnostic| diagnostic.level == policy_model::Level::Refused)
     }
 
-    pub(crate) fn origin(&self, node: Node<'_>) -> Origin {
+    pub fn origin(&self, node: Node<'_>) -> Origin {
         self.origin_at(node.place(), node.path())
     }
 
-    pub(crate) fn report(&mut self, code: Code, node: Node<'_>, message: impl Into<String>) {
+    pub fn report(&mut self, code: Code, node: Node<'_>, message: impl Into<String>) {
         self.push(code, self.origin(node), message.into(), None);
     }
 
-    pub(crate) fn report_help(
+    pub fn report_help(
         &mut self,
         code: Code,
         node: Node<'_>,
@@ -70,7 +70,7 @@ impl Findings {
         self.push(code, self.origin(node), message.into(), Some(help.into()));
     }
 
-    pub(crate) fn report_at(
+    pub fn report_at(
         &mut self,
         code: Code,
         place: Place,
@@ -82,7 +82,7 @@ impl Findings {
     }
 
     /// A finding about an entry's key.
-    pub(crate) fn report_key(
+    pub fn report_key(
         &mut self,
         code: Code,
         entry: Entry<'_>,
@@ -98,7 +98,7 @@ impl Findings {
     }
 
     /// A finding about something already lowered.
-    pub(crate) fn report_origin(
+    pub fn report_origin(
         &mut self,
         code: Code,
         origin: Origin,
@@ -130,7 +130,7 @@ impl Findings {
     }
 
     /// The fields of a mapping.
-    pub(crate) fn fields<'d>(&mut self, node: Node<'d>) -> Option<Fields<'d>> {
+    pub fn fields<'d>(&mut self, node: Node<'d>) -> Option<Fields<'d>> {
         match node.shape() {
             Shape::Mapping(entries) => Some(Fields {
                 entries,
@@ -144,7 +144,7 @@ impl Findings {
     }
 
     /// The items of a list.
-    pub(crate) fn list<'d>(&mut self, node: Node<'d>) -> Option<Vec<Node<'d>>> {
+    pub fn list<'d>(&mut self, node: Node<'d>) -> Option<Vec<Node<'d>>> {
         match node.shape() {
             Shape::Sequence(items) => Some(items.iter().collect()),
             Shape::Scalar(..) | Shape::Mapping(_) => {
@@ -154,7 +154,7 @@ impl Findings {
         }
     }
 
-    pub(crate) fn string<'d>(&mut self, node: Node<'d>) -> Option<At<'d, &'d str>> {
+    pub fn string<'d>(&mut self, node: Node<'d>) -> Option<At<'d, &'d str>> {
         match node.typed() {
             Some(Typed::Str(value)) => Some(At { value, node }),
             None | Some(Typed::Null | Typed::Bool(_) | Typed::Int(_) | Typed::Float(_)) => {
@@ -164,7 +164,7 @@ impl Findings {
         }
     }
 
-    pub(crate) fn boolean(&mut self, node: Node<'_>) -> Option<bool> {
+    pub fn boolean(&mut self, node: Node<'_>) -> Option<bool> {
         match node.typed() {
             Some(Typed::Bool(value)) => Some(value),
             None | Some(Typed::Null | Typed::Str(_) | Typed::Int(_) | Typed::Float(_)) => {
@@ -175,7 +175,7 @@ impl Findings {
     }
 
     /// A whole number; `08`, which YAML 1.1 makes a float, counts as one too, as it does in JSON.
-    pub(crate) fn integer<'d>(&mut self, node: Node<'d>) -> Option<At<'d, i64>> {
+    pub fn integer<'d>(&mut self, node: Node<'d>) -> Option<At<'d, i64>> {
         let value = match node.typed() {
             Some(Typed::Int(value)) => value,
             Some(Typed::Float(value)) => whole(value).or_else(|| {
@@ -202,14 +202,14 @@ impl Findings {
         Some(At { value, node })
     }
 
-    pub(crate) fn strings<'d>(&mut self, node: Node<'d>) -> Option<Vec<At<'d, &'d str>>> {
+    pub fn strings<'d>(&mut self, node: Node<'d>) -> Option<Vec<At<'d, &'d str>>> {
         let items = self.list(node)?;
         let read: Vec<_> = items.iter().filter_map(|item| self.string(*item)).collect();
         (read.len() == items.len()).then_some(read)
     }
 
     /// One of a closed set of words.
-    pub(crate) fn word<'d, T: Copy>(
+    pub fn word<'d, T: Copy>(
         &mut self,
         node: Node<'d>,
         words: &[(&'static str, T)],
@@ -232,7 +232,7 @@ impl Findings {
         None
     }
 
-    pub(crate) fn wrong_type(&mut self, node: Node<'_>, expected: &str) {
+    pub fn wrong_type(&mut self, node: Node<'_>, expected: &str) {
         let message = match node.shape() {
             Shape::Scalar(text, _) if !node.is_null() => format!(
                 "expected {expected}, found `{text}`, which is {}",
@@ -259,18 +259,18 @@ impl Findings {
 
 /// The fields of one mapping, taken one by one; [`Fields::finish`] reports those nobody took.
 #[derive(Debug)]
-pub(crate) struct Fields<'d> {
+pub struct Fields<'d> {
     entries: Entries<'d>,
     known: Vec<&'static str>,
 }
 
 impl<'d> Fields<'d> {
     /// The value of a field; a null one is absent, as it is for the API server.
-    pub(crate) fn take(&mut self, key: &'static str) -> Option<Node<'d>> {
+    pub fn take(&mut self, key: &'static str) -> Option<Node<'d>> {
         self.take_entry(key).map(|entry| entry.value)
     }
 
-    pub(crate) fn take_entry(&mut self, key: &'static str) -> Option<Entry<'d>> {
+    pub fn take_entry(&mut self, key: &'static str) -> Option<Entry<'d>> {
         self.known.push(key);
         self.entries
             .iter()
@@ -278,7 +278,7 @@ impl<'d> Fields<'d> {
     }
 
     /// Reports every field that was not asked for; `unknown` says how bad that is here.
-    pub(crate) fn finish(self, findings: &mut Findings, unknown: Code) -> Unknown {
+    pub fn finish(self, findings: &mut Findings, unknown: Code) -> Unknown {
         let mut found = Unknown::None;
         for entry in self
             .entries
@@ -303,13 +303,13 @@ impl<'d> Fields<'d> {
 
 /// Whether a mapping had fields that do not exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unknown {
+pub enum Unknown {
     None,
     Some,
 }
 
 /// `a`, `b` and `c`, in backticks.
-pub(crate) fn listed(words: &[&str]) -> String {
+pub fn listed(words: &[&str]) -> String {
     words
         .iter()
         .map(|word| format!("`{word}`"))

@@ -12,13 +12,12 @@ mod cidr;
 mod cilium;
 pub mod codes;
 mod context;
-mod decode;
+pub mod decode;
 mod kubernetes;
-mod lints;
 mod native;
 mod objects;
 mod suggest;
 pub mod yaml;
 
-pub use context::{CiliumFlags, Context};
-pub use objects::{read, read_set};
+pub use context::{CiliumFlags, Context, Others};
+pub use objects::{read, read_document, read_documents, read_set};

@@ -8,8 +8,8 @@ use crate::codes;
 use crate::decode::Findings;
 use crate::kubernetes::{Scope, decode_metadata};
 use crate::suggest::nearest;
-use crate::yaml::{self, LoadErrorKind, Node, Shape};
-use crate::{Context, cilium, lints, native};
+use crate::yaml::{self, Document, LoadErrorKind, Node, Shape};
+use crate::{Context, Others, cilium, native};
 
 /// Reads every object of a file; `source` is the file's name in places.
 ///
@@ -48,6 +48,47 @@ pub fn read_set<'t>(
         diagnostics.append(&mut found);
     }
     (policies, diagnostics)
+}
+
+/// Reads the one document of a file that is no policy, such as a file of tests; nothing where it cannot be read.
+pub fn read_document(text: &str, findings: &mut Findings) -> Option<Document> {
+    let (mut documents, errors) = yaml::load(text, &yaml::Limits::default());
+    let broken = !errors.is_empty();
+    for error in errors {
+        report_unreadable(error.place, &error.kind, findings);
+    }
+    if let Some(second) = documents.get(1) {
+        findings.report(
+            codes::NOT_AN_OBJECT,
+            second.root(),
+            "a second document, where one is expected",
+        );
+        return None;
+    }
+    if documents.is_empty() && !broken {
+        let place = yaml::Place {
+            line: 1,
+            column: 1,
+            width: 1,
+        };
+        findings.report_at(
+            codes::NOT_AN_OBJECT,
+            place,
+            String::new(),
+            "the file is empty",
+            None,
+        );
+    }
+    documents.pop().filter(|_| !broken)
+}
+
+/// Reads every document of a file, for who knows what to make of the objects.
+pub fn read_documents(text: &str, findings: &mut Findings) -> Vec<Document> {
+    let (documents, errors) = yaml::load(text, &yaml::Limits::default());
+    for error in errors {
+        report_unreadable(error.place, &error.kind, findings);
+    }
+    documents
 }
 
 fn report_unreadable(place: yaml::Place, kind: &LoadErrorKind, findings: &mut Findings) {
@@ -127,6 +168,17 @@ const CALICO: &[&str] = &[
     "StagedKubernetesNetworkPolicy",
 ];
 
+/// Objects that describe a cluster, not a policy.
+const WORLD: &[(&str, &str)] = &[
+    ("v1", "Namespace"),
+    ("v1", "Pod"),
+    ("v1", "Node"),
+    ("v1", "Service"),
+    ("v1", "Endpoints"),
+    ("v1", "ServiceAccount"),
+    ("discovery.k8s.io/v1", "EndpointSlice"),
+];
+
 const KINDS: &[&str] = &[
     "EgressPolicy",
     "ClusterEgressPolicy",
@@ -158,6 +210,9 @@ fn read_object(
         for item in findings.list(items).unwrap_or_default() {
             read_object(item, context, findings, policies, seen);
         }
+        return;
+    }
+    if context.others == Others::World && WORLD.contains(&(api_version, kind)) {
         return;
     }
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
@@ -221,9 +276,6 @@ fn read_object(
         _ => cilium::read(node, scope, &id, &metadata, context, findings),
     };
     if !findings.refused_since(mark) {
-        for policy in &read {
-            lints::guards(policy, findings);
-        }
         policies.append(&mut read);
     }
 }

@@ -346,7 +346,7 @@ fn lower_rule(
         Action::Deny if hosts => findings.report_help(
             codes::NATIVE_DENY_BY_NAME,
             node,
-            "the names are refused when they are asked; their addresses are not denied, and `ports` has no part in it",
+            "the names are refused when they are asked; their addresses are not denied",
             "deny a `cidr` to close addresses",
         ),
         Action::Allow | Action::Deny | Action::Pass | Action::Log => {}
