@@ -1,4 +1,5 @@
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use dns_names::{Answer, ExtendedError, Query, Rcode, Transport};
@@ -87,4 +88,37 @@ pub trait Judge: Send + Sync + 'static {
         answered: &Answered<Self::Memo>,
         age: Duration,
     ) -> impl Future<Output = Release> + Send;
+}
+
+/// A judge shared with whoever feeds it.
+impl<J: Judge> Judge for Arc<J> {
+    type Memo = J::Memo;
+
+    fn client(&self, local: SocketAddr, peer: SocketAddr, transport: Transport) -> Option<Client> {
+        (**self).client(local, peer, transport)
+    }
+
+    fn question(&self, client: &Client, query: &Query) -> QuestionAction {
+        (**self).question(client, query)
+    }
+
+    fn release_now(
+        &self,
+        client: &Client,
+        query: &Query,
+        answered: &Answered<Self::Memo>,
+        age: Duration,
+    ) -> Option<Release> {
+        (**self).release_now(client, query, answered, age)
+    }
+
+    fn release(
+        &self,
+        client: &Client,
+        query: &Query,
+        answered: &Answered<Self::Memo>,
+        age: Duration,
+    ) -> impl Future<Output = Release> + Send {
+        (**self).release(client, query, answered, age)
+    }
 }
