@@ -2,6 +2,7 @@
 //!
 //! `cargo xtask help` lists them.
 
+mod bench;
 mod check;
 mod real;
 mod shell;
@@ -11,6 +12,10 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 
 const TASKS: &[(&str, &str)] = &[
+    (
+        "bench",
+        "what Egret costs, against the same machine without it and against peers (root)",
+    ),
     (
         "check",
         "formatting, clippy, rustdoc, dependency policy: what needs no root",
@@ -37,6 +42,7 @@ fn main() -> ExitCode {
 
 fn run(task: &str, rest: &[String]) -> anyhow::Result<()> {
     match task {
+        "bench" => bench::run(rest),
         "check" => check::run(rest).context("the checks did not all pass"),
         "real" => real::run(rest),
         "help" | "--help" | "-h" => {
