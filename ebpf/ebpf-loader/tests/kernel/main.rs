@@ -2,6 +2,9 @@
 //!
 //! Needs root: a cgroup, a network namespace, BPF. Without root the tests pass over themselves, unless `CI` is set.
 
+mod inbound;
+mod raw;
 mod redirect;
+mod time;
 mod verdicts;
 mod world;

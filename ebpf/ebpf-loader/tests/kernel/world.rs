@@ -94,9 +94,10 @@ impl World {
         let mut server = Agent::start();
         server.ok("ctypes.CDLL(None).unshare(0x40000000)");
         server.ok("os.system('ip link set lo up')");
-        for address in ADDRESSES {
-            server.ok(&format!("os.system('ip addr add {address} dev lo')"));
-        }
+        let addresses: String = ADDRESSES
+            .map(|address| format!("ip addr add {address} dev lo; "))
+            .concat();
+        server.ok(&format!("os.system('{addresses}')"));
         // The test cannot reach into the namespace without unsafe code; the server opens its file for the client.
         let pid = server.ok("os.getpid()");
         let mut client = Agent::start();
@@ -145,13 +146,38 @@ impl World {
 
     /// Opens an address for a while.
     pub(crate) fn learn(&mut self, address: &str, steps: &[(Duration, ListId)]) {
+        self.learn_in(RULES, address, steps);
+    }
+
+    /// Opens an address under another ruleset.
+    pub(crate) fn learn_in(
+        &mut self,
+        ruleset: RulesetId,
+        address: &str,
+        steps: &[(Duration, ListId)],
+    ) {
         let now = boot_now();
+        let end = |after: Duration| now + u64::try_from(after.as_nanos()).unwrap();
         let steps = steps
             .iter()
             .map(|&(after, list)| LearnedStep {
-                expires_at: now + u64::try_from(after.as_nanos()).unwrap(),
+                expires_at: end(after),
                 list,
             })
+            .collect();
+        self.apply(vec![Op::PutLearned {
+            ruleset,
+            address: address.parse().unwrap(),
+            lease: 42,
+            steps,
+        }]);
+    }
+
+    /// Opens an address until moments of the boot clock.
+    pub(crate) fn learn_until(&mut self, address: &str, steps: &[(u64, ListId)]) {
+        let steps = steps
+            .iter()
+            .map(|&(expires_at, list)| LearnedStep { expires_at, list })
             .collect();
         self.apply(vec![Op::PutLearned {
             ruleset: RULES,
