@@ -14,6 +14,10 @@ pub(crate) struct Orders {
     pub(crate) identity: Identity,
     pub(crate) host_sockets: HostSockets,
     pub(crate) nested: NestedSandboxes,
+    /// Without symbolic links.
+    pub(crate) protected: Vec<PathBuf>,
+    /// Where runs leave their notes: what is written there, a keeper does with all of root's rights.
+    pub(crate) notes: PathBuf,
     /// Inherited pipe to write [`Report`]s to.
     pub(crate) report: RawFd,
     /// Inherited pipe to read signal numbers from, a byte each; its end of file means that the supervisor is gone.

@@ -40,6 +40,12 @@ pub enum PrepareError {
     NotRoot,
     #[error(transparent)]
     Descriptor(#[from] DescriptorError),
+    #[error("failed to find `{path}`, which is to be protected from the command")]
+    Protected {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
     #[error("failed to tell as whom the command should run")]
     Identity(#[from] IdentityError),
     #[error("failed to write the run down")]
@@ -97,11 +103,20 @@ impl Prepared {
     /// # Errors
     /// Without root; with an inherited standard stream that would go around the walls (an internet socket, a
     /// directory); where cgroups cannot be made. What had been made is removed again.
-    pub fn prepare(spec: Spec) -> Result<Self, PrepareError> {
+    pub fn prepare(mut spec: Spec) -> Result<Self, PrepareError> {
         if !nix::unistd::geteuid().is_root() {
             return Err(PrepareError::NotRoot);
         }
         descriptors::inspect_standard_streams()?;
+        for path in &mut spec.protected {
+            match fs::canonicalize(&*path) {
+                Ok(real) => *path = real,
+                Err(source) => {
+                    let path = path.clone();
+                    return Err(PrepareError::Protected { path, source });
+                }
+            }
+        }
         let identity = Identity::resolve(spec.run_as)?;
         let (id, dir) = RunDir::create()?;
         let (path, record, keeper) = match write_down(&id, &dir) {

@@ -19,6 +19,7 @@ use crate::identity::SUDO_VARIABLES;
 use crate::notice::Notice;
 use crate::orders::{Orders, Report, STAGE_INIT};
 use crate::prepared::{Prepared, StartError};
+use crate::run_dir;
 use crate::running::{Ended, RunningError};
 use crate::signals::HeldSignals;
 use crate::terminal::Terminal;
@@ -113,6 +114,8 @@ fn init_command(
         identity: prepared.identity.clone(),
         host_sockets: prepared.spec.host_sockets,
         nested: prepared.spec.nested,
+        protected: prepared.spec.protected.clone(),
+        notes: run_dir::base(),
         report: inits_report.as_raw_fd(),
         control: inits_control.as_raw_fd(),
     };

@@ -1,10 +1,11 @@
 //! Runs a command behind the walls of `gateway-sandbox` alone, for its tests: no policy, no kernel programs.
 //!
-//! `gateway-sandbox-held [--caller] [--nested] [--open-sockets] [--slot-port N] [--say-run] CMD…`
+//! `gateway-sandbox-held [--caller] [--nested] [--open-sockets] [--protect PATH] [--slot-port N] [--say-run] CMD…`
 
 #![expect(clippy::print_stderr, reason = "a command line")]
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use gateway_sandbox::{
@@ -50,6 +51,7 @@ fn run(arguments: Vec<OsString>) -> Result<u8, Failed> {
             Some("--caller") => spec.run_as = RunAs::Caller,
             Some("--nested") => spec.nested = NestedSandboxes::Allowed,
             Some("--open-sockets") => spec.host_sockets = HostSockets::Open,
+            Some("--protect") => spec.protected.extend(arguments.next().map(PathBuf::from)),
             Some("--say-run") => say_run = true,
             Some("--slot-port") => {
                 slot_port = arguments

@@ -16,7 +16,7 @@ pub enum Reach {
     Acts,
 }
 
-/// Sockets, and directories of sockets; `*` stands for one whole path component. What is a directory is covered by an
+/// Sockets, and directories of sockets; a component may be `*` or end in it. What is a directory is covered by an
 /// empty one, so that a socket its daemon makes later is not seen either.
 pub const TABLE: &[(&str, Reach, &str)] = &[
     ("/run/nscd", Reach::Resolves, "glibc's name service cache"),
@@ -27,14 +27,9 @@ pub const TABLE: &[(&str, Reach, &str)] = &[
     ),
     ("/var/db/nscd", Reach::Resolves, "its shared maps"),
     (
-        "/run/systemd/resolve/io.systemd.Resolve",
+        "/run/systemd/resolve/io.systemd.*",
         Reach::Resolves,
         "nss-resolve's varlink",
-    ),
-    (
-        "/run/systemd/resolve/io.systemd.Resolve.Monitor",
-        Reach::Resolves,
-        "resolved's monitor",
     ),
     ("/run/avahi-daemon/socket", Reach::Resolves, "nss-mdns"),
     ("/run/unscd", Reach::Resolves, "another name service cache"),
@@ -49,9 +44,9 @@ pub const TABLE: &[(&str, Reach, &str)] = &[
         "the service manager starts units",
     ),
     (
-        "/run/systemd/io.systemd.Manager",
+        "/run/systemd/io.systemd.*",
         Reach::Acts,
-        "the service manager's varlink",
+        "varlink of systemd's services",
     ),
     (
         "/run/systemd/userdb",

@@ -1,5 +1,7 @@
 //! The command's own view of the file systems: nothing in it changes the host's kernel or leads out of the cgroup.
 
+mod protected;
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -31,6 +33,14 @@ const READ_ONLY: &[&str] = &[
     "tracefs",
 ];
 
+/// Flags for a bind that becomes read-only.
+const LOCKED: MsFlags = MsFlags::MS_REMOUNT
+    .union(MsFlags::MS_BIND)
+    .union(MsFlags::MS_RDONLY)
+    .union(MsFlags::MS_NOSUID)
+    .union(MsFlags::MS_NODEV)
+    .union(MsFlags::MS_NOEXEC);
+
 /// Parts of a new `/proc` that are read-only for the same reason.
 const PROC_READ_ONLY: &[&str] = &["sys", "sysrq-trigger", "irq", "bus", "fs"];
 
@@ -59,6 +69,18 @@ pub(crate) enum MountError {
         #[source]
         source: nix::Error,
     },
+    #[error("failed to mount the command's own part of the cgroups on `{point}`")]
+    Cgroup {
+        point: PathBuf,
+        #[source]
+        source: nix::Error,
+    },
+    #[error("failed to protect `{path}`")]
+    Protect {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
     #[error("failed to cover `{path}`")]
     Cover {
         path: PathBuf,
@@ -82,12 +104,17 @@ pub(super) fn seclude(orders: &Orders) -> Result<(), MountError> {
     for kernel in mounts.iter().filter(|mount| is_read_only_kind(mount)) {
         make_read_only(kernel)?;
     }
+    show_own_cgroup_only(&mounts, &orders.cgroup)?;
     for proc in mounts.iter().filter(|mount| mount.kind == "proc") {
         mount_proc(&proc.point)?;
+    }
+    for path in &orders.protected {
+        protected::protect(path, &orders.identity)?;
     }
     for path in covers {
         cover(&path)?;
     }
+    cover(&orders.notes)?;
     verify()
 }
 
@@ -151,6 +178,31 @@ fn kept_flags(options: &str) -> MsFlags {
         .collect()
 }
 
+/// Mounts the command's own part of the cgroup tree over the whole one: an open directory of another cgroup would be
+/// enough for CLONE_INTO_CGROUP, which does not ask whether the mount is read-only.
+fn show_own_cgroup_only(mounts: &[Mount], own: &Path) -> Result<(), MountError> {
+    let (through, elsewhere): (Vec<_>, Vec<_>) = mounts
+        .iter()
+        .filter(|mount| mount.kind == "cgroup2")
+        .map(|mount| mount.point.as_path())
+        .partition(|point| own.starts_with(point));
+    // Where it is found through is covered last: it is not found afterwards.
+    for point in elsewhere.into_iter().chain(through.into_iter().last()) {
+        let covered = bind(own, point).and_then(|()| change(point, LOCKED));
+        match covered {
+            // Hidden by another mount, and gone with it.
+            Ok(()) | Err(Errno::ENOENT | Errno::ENOTDIR) => {}
+            Err(source) => {
+                return Err(MountError::Cgroup {
+                    point: point.to_owned(),
+                    source,
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Mounts this pid namespace's processes over those of the host, wherever a `/proc` is seen.
 fn mount_proc(point: &Path) -> Result<(), MountError> {
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
@@ -170,10 +222,7 @@ fn mount_proc(point: &Path) -> Result<(), MountError> {
         let path = point.join(part);
         if path.exists() {
             bind(&path, &path)
-                .and_then(|()| {
-                    let read_only = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_RDONLY;
-                    change(&path, read_only | flags)
-                })
+                .and_then(|()| change(&path, LOCKED))
                 .map_err(|source| MountError::ReadOnly {
                     point: path.clone(),
                     source,

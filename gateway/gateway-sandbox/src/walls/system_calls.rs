@@ -78,6 +78,10 @@ pub const DENIED_UNLESS_NESTED: &[(i64, &str)] = &[
     (libc::SYS_mount_setattr, "changes what is seen"),
 ];
 
+/// AF_SMC by another door (Linux 6.11): a protocol of the internet families whose data may go by RDMA, past every packet
+/// hook.
+const IPPROTO_SMC: u64 = 256;
+
 /// `TIOCSTI` and `TIOCLINUX` put characters into the terminal's input, where the shell around Egret would read them.
 const TERMINAL_INPUT: &[u64] = &[0x5412, 0x541c];
 
@@ -119,13 +123,14 @@ pub(super) fn apply(nested: NestedSandboxes) -> Result<(), FilterError> {
 /// The filters; the strictest answer of all of them counts. Calls of another architecture (32-bit programs on a 64-bit
 /// kernel) kill the process: their numbers mean other calls.
 fn programs(nested: NestedSandboxes) -> Result<Vec<BpfProgram>, BackendError> {
-    let mut programs = vec![compile(refused(nested)?, libc::EPERM)?, foreign_numbers()];
-    if nested == NestedSandboxes::Closed {
-        // clone3 has its flags in memory, where no filter can read them. The C libraries then use clone.
-        let clone3 = BTreeMap::from([(libc::SYS_clone3, Vec::new())]);
-        programs.push(compile(clone3, libc::ENOSYS)?);
-    }
-    Ok(programs)
+    // clone3 has its flags in memory, where no filter can read them, and one of them (CLONE_INTO_CGROUP) starts a process
+    // in any cgroup whose directory can be opened, read-only mount or not. The C libraries then use clone.
+    let clone3 = BTreeMap::from([(libc::SYS_clone3, Vec::new())]);
+    Ok(vec![
+        compile(refused(nested)?, libc::EPERM)?,
+        compile(clone3, libc::ENOSYS)?,
+        foreign_numbers(),
+    ])
 }
 
 fn refused(nested: NestedSandboxes) -> Result<BTreeMap<i64, Vec<SeccompRule>>, BackendError> {
@@ -137,9 +142,13 @@ fn refused(nested: NestedSandboxes) -> Result<BTreeMap<i64, Vec<SeccompRule>>, B
         .iter()
         .map(|(family, _why)| low_half(0, SeccompCmpOp::Ne, u64::from(family.unsigned_abs())))
         .collect::<Result<Vec<_>, _>>()?;
-    let other_family = vec![SeccompRule::new(other_family)?];
-    rules.insert(libc::SYS_socket, other_family.clone());
-    rules.insert(libc::SYS_socketpair, other_family);
+    let smc = low_half(2, SeccompCmpOp::Eq, IPPROTO_SMC)?;
+    let refused_sockets = vec![
+        SeccompRule::new(other_family)?,
+        SeccompRule::new(vec![smc])?,
+    ];
+    rules.insert(libc::SYS_socket, refused_sockets.clone());
+    rules.insert(libc::SYS_socketpair, refused_sockets);
     let terminal_input = TERMINAL_INPUT
         .iter()
         .map(|request| SeccompRule::new(vec![low_half(1, SeccompCmpOp::Eq, *request)?]))
@@ -212,7 +221,7 @@ mod tests {
     #[test]
     fn the_filters_compile() {
         assert_eq!(programs(NestedSandboxes::Closed).unwrap().len(), 3);
-        assert_eq!(programs(NestedSandboxes::Allowed).unwrap().len(), 2);
+        assert_eq!(programs(NestedSandboxes::Allowed).unwrap().len(), 3);
     }
 
     #[test]

@@ -115,6 +115,74 @@ fn no_bpf_file_system_is_seen(directory: &'static str, attempt: &'static str) {
 }
 
 #[test]
+fn only_its_own_part_of_the_cgroups_is_seen() {
+    if !is_root("only_its_own_part_of_the_cgroups_is_seen") {
+        return;
+    }
+    let outcome = shell(
+        "for m in $(awk '/ - cgroup2 / {print $5}' /proc/self/mountinfo | sort -u); do
+             cat $m/cgroup.procs | wc -l
+             ls -d $m/egret-* 2>/dev/null
+         done",
+    );
+    // Init, the shell, and what counts.
+    let processes: u32 = outcome
+        .stdout
+        .parse()
+        .expect("one number and no other cgroup");
+    assert!((2..=5).contains(&processes), "{outcome:?}");
+}
+
+#[test]
+fn the_notes_of_runs_are_not_seen() {
+    if !is_root("the_notes_of_runs_are_not_seen") {
+        return;
+    }
+    let outcome = shell("ls /run/egret; touch /run/egret/x 2>/dev/null && echo written; true");
+    assert_eq!(
+        (outcome.code, outcome.stdout.as_str()),
+        (Some(0), ""),
+        "{outcome:?}"
+    );
+}
+
+/// The policy is `a/b/policy`, which root could write.
+#[test_case("echo open > a/b/policy"; "writing")]
+#[test_case("echo open > new; mv new a/b/policy"; "replacing")]
+#[test_case("rm a/b/policy; echo open > a/b/policy"; "removing")]
+#[test_case("mv a/b/policy a/b/old; echo open > a/b/policy"; "renaming")]
+#[test_case("mv a/b a/c; mkdir a/b; echo open > a/b/policy"; "renaming its directory")]
+#[test_case("mv a z; mkdir -p a/b; echo open > a/b/policy"; "renaming a directory above")]
+#[test_case("ln a/b/policy link; echo open > link"; "linking")]
+#[test_case("umount a/b/policy; echo open > a/b/policy"; "unmounting")]
+#[test_case("mv $PWD ../gone; mkdir -p $PWD/a/b; echo open > $PWD/a/b/policy"; "renaming the working directory")]
+fn what_is_protected_cannot_be_changed(attempt: &str) {
+    if !is_root("what_is_protected_cannot_be_changed") {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let policy = dir.path().join("a/b/policy");
+    fs::create_dir_all(dir.path().join("a/b")).expect("ours");
+    fs::write(&policy, "closed\n").expect("ours");
+    let output = held(&["--protect", "a/b/policy", "sh", "-c"])
+        .args([&format!("{attempt}; touch a/b/beside; true")])
+        .current_dir(dir.path())
+        .output()
+        .expect("built");
+    let outcome = crate::held::Outcome::from(output);
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    assert_eq!(
+        fs::read_to_string(&policy).ok().as_deref(),
+        Some("closed\n"),
+        "{outcome:?}"
+    );
+    assert!(
+        dir.path().join("a/b/beside").exists(),
+        "the directory itself can be used: {outcome:?}"
+    );
+}
+
+#[test]
 fn the_working_directory_is_kept() {
     if !is_root("the_working_directory_is_kept") {
         return;

@@ -18,6 +18,7 @@ const RAW: i64 = 3;
 #[test_case(libc::SYS_socket, &[40, STREAM, 0]; "a socket to the hypervisor")]
 #[test_case(libc::SYS_socket, &[44, RAW, 0]; "an XDP socket")]
 #[test_case(libc::SYS_socket, &[43, STREAM, 0]; "an SMC socket")]
+#[test_case(libc::SYS_socket, &[2, STREAM, 256]; "an SMC socket as a protocol of the internet")]
 #[test_case(libc::SYS_socket, &[33, 2, 2]; "an RxRPC socket")]
 #[test_case(libc::SYS_socket, &[2, RAW, 1]; "a raw socket")]
 #[test_case(libc::SYS_bpf, &[7, 0, 0]; "a pinned BPF object")]
