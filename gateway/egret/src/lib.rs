@@ -14,4 +14,5 @@ pub mod demo;
 pub mod machine;
 pub mod policy_files;
 pub mod render;
+pub mod run;
 pub mod watch;

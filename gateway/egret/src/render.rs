@@ -1,7 +1,7 @@
 //! Diagnostics for people and for programs: one look and one JSON shape in all verbs.
 
 use std::collections::BTreeMap;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level as Mark, Origin as Place, Renderer, Snippet};
@@ -23,9 +23,19 @@ impl Look {
     /// What standard output is; `NO_COLOR` (<https://no-color.org>) and a dumb terminal mean plain.
     #[must_use]
     pub fn of_stdout() -> Self {
+        Self::of(&io::stdout())
+    }
+
+    /// The same of standard error.
+    #[must_use]
+    pub fn of_stderr() -> Self {
+        Self::of(&io::stderr())
+    }
+
+    fn of(stream: &impl io::IsTerminal) -> Self {
         let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
             || std::env::var_os("TERM").is_some_and(|value| value == "dumb");
-        if io::stdout().is_terminal() && !refused {
+        if stream.is_terminal() && !refused {
             Self::Colour
         } else {
             Self::Plain

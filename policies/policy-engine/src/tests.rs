@@ -1,10 +1,3 @@
-mod build;
 mod differential;
-mod folds;
-mod guards;
-mod limits;
-mod questions;
 mod random;
-mod stories;
-mod tiers;
 mod worlds;

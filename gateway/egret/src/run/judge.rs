@@ -1,0 +1,254 @@
+//! What the interceptor asks: who is this, may they ask, may the answer go.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use dns_names::{Answer, ExtendedError, Query, Rcode, Resolution, Transport};
+use dns_server::{Answered, Client, Judge, QuestionAction, Refusal, Release};
+use ebpf_abi::plan::{RulesetId, WorkloadId};
+use ebpf_abi::{address, slot};
+use gateway_state::{Mode, View, WorkloadView};
+use policy_engine::{PortVerdict, QuestionRuling, Reason, Verdict};
+use policy_model::{Protocol, RefusalCode};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::run::observation::{Asked, Observation, Observer, Stripped};
+use crate::run::owner::{Opened, Request};
+
+/// Judges by the view the owner last published, and asks the owner to write what an answer opens.
+#[derive(Debug)]
+pub struct PolicyJudge {
+    /// The interceptor's port, part of every IPv6 slot address.
+    pub port: u16,
+    pub view: Arc<ArcSwap<View>>,
+    pub owner: mpsc::Sender<Request>,
+    pub observer: Observer,
+}
+
+/// What is known of a cached answer: under which rules everything it opens is written, and how it is released then.
+#[derive(Debug)]
+pub struct Note {
+    ruleset: RulesetId,
+    lease_epoch: u64,
+    /// Beyond this age the least TTL is below the least life of a lease, and each release prolongs the lease.
+    fresh_until: Duration,
+    release: Release,
+}
+
+impl Judge for PolicyJudge {
+    type Memo = ArcSwapOption<Note>;
+
+    fn client(&self, local: SocketAddr, _peer: SocketAddr, transport: Transport) -> Option<Client> {
+        let number = slot::slot_of(&address::from_ip(local.ip()), self.port)?;
+        let slot = self.view.load().slot(number)?;
+        Some(Client {
+            workload: slot.workload.0,
+            server: slot.server,
+            transport,
+        })
+    }
+
+    fn question(&self, client: &Client, query: &Query) -> QuestionAction {
+        let view = self.view.load();
+        let Some(workload) = view.workload(WorkloadId(client.workload)) else {
+            return QuestionAction::Refuse(not_ready());
+        };
+        let protocol = protocol_of(client.transport);
+        let server = (client.server.ip(), client.server.port());
+        let (refusal, reason) = match workload.flow_to(client.server, protocol) {
+            Some(PortVerdict {
+                verdict: Verdict::Allow,
+                ..
+            }) => {
+                match workload
+                    .ruleset
+                    .judge_question(server, protocol, &query.name)
+                {
+                    QuestionRuling::NotFiltered { .. } | QuestionRuling::Forward { .. } => {
+                        return QuestionAction::Forward;
+                    }
+                    QuestionRuling::Refuse { code, reason } => (rcode(code), reason),
+                }
+            }
+            Some(denied) => (Rcode::REFUSED, denied.reason),
+            None => return QuestionAction::Refuse(not_ready()),
+        };
+        let reason = workload.ruleset.reason(reason);
+        self.observer.tell(Observation::Question(Asked {
+            workload: workload.id,
+            name: query.name.clone(),
+            record_type: query.record_type,
+            server: client.server,
+            protocol,
+            rcode: refusal,
+            reason: reason.clone(),
+            mode: workload.mode,
+        }));
+        match workload.mode {
+            Mode::Audit => QuestionAction::Forward,
+            Mode::Enforce => QuestionAction::Refuse(Refusal {
+                rcode: refusal,
+                error: Some(blocked(reason)),
+            }),
+        }
+    }
+
+    fn release_now(
+        &self,
+        client: &Client,
+        _query: &Query,
+        answered: &Answered<Self::Memo>,
+        age: Duration,
+    ) -> Option<Release> {
+        if answered.answer.addresses().is_empty() {
+            return Some(Release::Whole);
+        }
+        let view = self.view.load();
+        let workload = view.workload(WorkloadId(client.workload))?;
+        let note = answered.memo.load();
+        let note = note.as_ref()?;
+        let holds = note.ruleset == workload.ruleset_id
+            && note.lease_epoch == view.lease_epoch
+            && age <= note.fresh_until;
+        holds.then(|| note.release.clone())
+    }
+
+    async fn release(
+        &self,
+        client: &Client,
+        query: &Query,
+        answered: &Answered<Self::Memo>,
+        age: Duration,
+    ) -> Release {
+        if answered.answer.addresses().is_empty() {
+            return Release::Whole;
+        }
+        // Rules that change in between are rare; twice in a row is not worth waiting for.
+        for _ in 0..2 {
+            // Taken before the write: if leases are evicted meanwhile, the note does not hold.
+            let view = self.view.load_full();
+            let Some(workload) = view.workload(WorkloadId(client.workload)) else {
+                return Release::Refuse(not_ready());
+            };
+            let release = self.screen(workload, query, &answered.answer);
+            let Some(resolution) = remaining(answered.answer.resolution(), &release) else {
+                return release;
+            };
+            match self
+                .open(resolution.clone(), age, workload.ruleset_id)
+                .await
+            {
+                Opened::Written => {
+                    let note = note(&view, workload, &resolution, release.clone());
+                    answered.memo.store(Some(Arc::new(note)));
+                    return release;
+                }
+                Opened::Stale => {}
+                Opened::Failed => break,
+            }
+        }
+        Release::Fail
+    }
+}
+
+impl PolicyJudge {
+    async fn open(&self, resolution: Resolution, age: Duration, ruleset: RulesetId) -> Opened {
+        let (done, opened) = oneshot::channel();
+        // A full queue is too much at once: the answer is not released, and the client asks again.
+        let request = Request::Answer {
+            resolution,
+            age,
+            ruleset,
+            done,
+        };
+        match self.owner.try_send(request) {
+            Ok(()) => opened.await.unwrap_or(Opened::Failed),
+            Err(_) => Opened::Failed,
+        }
+    }
+
+    /// Applies the rebinding guard, and tells what it took out.
+    fn screen(&self, workload: &WorkloadView, query: &Query, answer: &Answer) -> Release {
+        let screened = workload.screen(answer.resolution());
+        if screened.stripped.is_empty() {
+            return Release::Whole;
+        }
+        self.observer.tell(Observation::Stripped(Stripped {
+            workload: workload.id,
+            name: query.name.clone(),
+            addresses: screened.stripped.clone(),
+        }));
+        let text = format!(
+            "egret: an outside name may not stand for {} (rebinding guard; `allowPrivate` lets it)",
+            list(&screened.stripped)
+        );
+        Release::Without {
+            addresses: screened.stripped,
+            error: Some(ExtendedError::new(ExtendedError::FILTERED, text)),
+        }
+    }
+}
+
+fn note(view: &View, workload: &WorkloadView, resolution: &Resolution, release: Release) -> Note {
+    let ttls = resolution
+        .addresses
+        .iter()
+        .map(|address| Duration::from_secs(address.ttl.into()));
+    let min_ttl = workload.ruleset.settings().min_ttl;
+    Note {
+        ruleset: workload.ruleset_id,
+        lease_epoch: view.lease_epoch,
+        fresh_until: ttls.min().unwrap_or_default().saturating_sub(min_ttl),
+        release,
+    }
+}
+
+/// What an answer gives when some of it is taken out; nothing where no address is left.
+fn remaining(resolution: &Resolution, release: &Release) -> Option<Resolution> {
+    let mut left = resolution.clone();
+    match release {
+        Release::Whole => {}
+        Release::Without { addresses, .. } => {
+            left.addresses
+                .retain(|address| !addresses.contains(&address.ip));
+        }
+        Release::Refuse(_) | Release::Fail => return None,
+    }
+    (!left.addresses.is_empty()).then_some(left)
+}
+
+fn blocked(reason: &Reason) -> ExtendedError {
+    ExtendedError::new(ExtendedError::BLOCKED, format!("egret: {reason}"))
+}
+
+/// The workload is not, or no longer, held: nothing is known, and unknown is denied.
+fn not_ready() -> Refusal {
+    Refusal {
+        rcode: Rcode::SERVFAIL,
+        error: Some(ExtendedError::new(
+            ExtendedError::NOT_READY,
+            "egret: no rules for this workload",
+        )),
+    }
+}
+
+fn protocol_of(transport: Transport) -> Protocol {
+    match transport {
+        Transport::Udp => Protocol::UDP,
+        Transport::Tcp => Protocol::TCP,
+    }
+}
+
+fn rcode(code: RefusalCode) -> Rcode {
+    match code {
+        RefusalCode::NxDomain => Rcode::NXDOMAIN,
+        RefusalCode::Refused => Rcode::REFUSED,
+    }
+}
+
+fn list(addresses: &[IpAddr]) -> String {
+    let words: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+    words.join(", ")
+}

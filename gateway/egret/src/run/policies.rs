@@ -1,0 +1,144 @@
+//! The policies of a run: read at its start, and again when their files change.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use gateway_sandbox::Prepared;
+use nix::unistd::{Uid, User};
+use policy_dialects::Context;
+use policy_model::{Diagnostic, Level, PodIdentity, Policy, Workload};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::cli::RunArgs;
+use crate::policy_files::{self, PolicyFile};
+use crate::render::{self, Look};
+use crate::run::failure::Failure;
+use crate::run::owner::Request;
+use crate::run::telling::say;
+
+/// Where a run's policies are, and who the command is to them.
+#[derive(Debug)]
+pub(super) struct Policies {
+    paths: Vec<PathBuf>,
+    pod: PodIdentity,
+}
+
+/// What was read.
+#[derive(Debug)]
+pub(super) struct Given {
+    pub(super) policies: Vec<Policy>,
+    pub(super) diagnostics: Vec<Diagnostic>,
+    files: Vec<PolicyFile>,
+}
+
+impl Policies {
+    /// The policies a command line names.
+    pub(super) fn of(args: &RunArgs) -> Self {
+        let labels: BTreeMap<Arc<str>, Arc<str>> = args
+            .labels
+            .iter()
+            .map(|(key, value)| (Arc::from(key.as_str()), Arc::from(value.as_str())))
+            .collect();
+        Self {
+            paths: args.policy.clone(),
+            pod: PodIdentity {
+                namespace: args.namespace.as_deref().map(Arc::from),
+                labels: (!labels.is_empty()).then_some(labels),
+                service_account: args.service_account.as_deref().map(Arc::from),
+                ..PodIdentity::default()
+            },
+        }
+    }
+
+    /// The files and folders to watch.
+    pub(super) fn paths(&self) -> &[PathBuf] {
+        &self.paths
+    }
+
+    /// Reads every file.
+    ///
+    /// # Errors
+    ///
+    /// One that cannot be read, or holds anything that is refused: nothing of it may come into force then.
+    pub(super) fn read(&self) -> Result<Given, Failure> {
+        let (files, errors) = policy_files::load(&self.paths);
+        if !errors.is_empty() {
+            return Err(Failure::Files(errors));
+        }
+        let texts = files
+            .iter()
+            .map(|file| (file.name.as_str(), file.text.as_str()));
+        let (policies, diagnostics) = policy_dialects::read_set(texts, &Context::default());
+        if diagnostics
+            .iter()
+            .any(|diagnostic| diagnostic.level == Level::Refused)
+        {
+            return Err(Failure::Refused(render::diagnostics(
+                &diagnostics,
+                &files,
+                Look::of_stderr(),
+            )));
+        }
+        Ok(Given {
+            policies,
+            diagnostics,
+            files,
+        })
+    }
+
+    /// The command, as policies know it.
+    pub(super) fn who(&self, prepared: &Prepared) -> Workload {
+        Workload {
+            pod: self.pod.clone(),
+            user: login_name(prepared.identity().uid),
+            ..Workload::command()
+        }
+    }
+
+    /// Says what the author should know of policies that are in force now.
+    pub(super) fn tell(given: &Given, compiled: &[Diagnostic]) {
+        let all: Vec<Diagnostic> = given.diagnostics.iter().chain(compiled).cloned().collect();
+        let text = render::diagnostics(&all, &given.files, Look::of_stderr());
+        if !text.trim().is_empty() {
+            say(text.trim_end());
+        }
+    }
+
+    /// Reads the files again and puts them in force; anything wrong leaves the last good rules, and is said.
+    pub(super) async fn reload(&self, owner: &mpsc::Sender<Request>) {
+        let given = match self.read() {
+            Ok(given) => given,
+            Err(failure) => {
+                failure.say();
+                say("egret run: the policies that were in force stay in force");
+                return;
+            }
+        };
+        let (done, held) = oneshot::channel();
+        let request = Request::Policies {
+            policies: given.policies.clone(),
+            done,
+        };
+        if owner.send(request).await.is_err() {
+            return;
+        }
+        match held.await {
+            Ok(Ok(compiled)) => {
+                Self::tell(&given, &compiled);
+                say("egret run: the changed policies are in force");
+            }
+            Ok(Err(error)) => {
+                Failure::Hold(error).say();
+                say("egret run: the policies that were in force stay in force");
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+/// A user without a name has none in policies either.
+fn login_name(uid: u32) -> Option<Arc<str>> {
+    let user = User::from_uid(Uid::from_raw(uid)).ok().flatten()?;
+    Some(Arc::from(user.name))
+}

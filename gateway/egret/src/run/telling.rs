@@ -1,0 +1,250 @@
+//! Tells of a run: lines on standard error, the report file, the summary at the end.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime};
+
+use gateway_observe::{
+    Destination, FlowRecord, GuardRecord, Protocol, QueryRecord, Record, Recorder, Report, Ruling,
+    Tally, Timestamp, Verdict,
+};
+use gateway_sandbox::Notice;
+use gateway_state::Mode;
+use tokio::sync::mpsc;
+
+use crate::cli::RunArgs;
+use crate::clock::since_boot;
+use crate::run::failure::Failure;
+use crate::run::observation::{Asked, Observation, Observer, Seen, Stripped};
+
+/// One line for whoever started the run.
+#[expect(
+    clippy::print_stderr,
+    reason = "standard output belongs to the command"
+)]
+pub(super) fn say(line: &str) {
+    eprintln!("{line}");
+}
+
+/// An error and its causes, on one line.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+/// Writes down what is observed, on a thread of its own.
+#[derive(Debug)]
+pub(super) struct Telling {
+    quiet: bool,
+    report: Option<Report>,
+    thread: JoinHandle<Tally>,
+    observer_lost: Arc<AtomicU64>,
+    kernel_lost: Arc<AtomicU64>,
+}
+
+impl Telling {
+    /// Starts writing; makes the report file.
+    ///
+    /// # Errors
+    ///
+    /// Where the report cannot be written.
+    pub(super) fn start(
+        args: &RunArgs,
+        workload: String,
+        observations: mpsc::Receiver<Observation>,
+        observer: &Observer,
+    ) -> Result<Self, Failure> {
+        let report = args.report.as_deref().map(create).transpose()?;
+        let recorder = report.as_ref().map(Report::recorder);
+        let thread = std::thread::Builder::new()
+            .name("egret-tell".to_owned())
+            .spawn(move || write_down(observations, recorder, &workload))
+            .map_err(Failure::Runtime)?;
+        Ok(Self {
+            quiet: args.quiet,
+            report,
+            thread,
+            observer_lost: observer.lost_count(),
+            kernel_lost: Arc::default(),
+        })
+    }
+
+    /// Where the count of events that the kernel had no room for belongs.
+    pub(super) fn kernel_lost(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.kernel_lost)
+    }
+
+    /// Says which walls this machine does not have.
+    pub(super) fn notices(&self, notices: &[Notice]) {
+        for notice in notices.iter().filter(|_| !self.quiet) {
+            say(&format!("egret run: {notice}"));
+        }
+    }
+
+    /// Waits until everything observed is written down, then says what was denied. Every [`Observer`] must be gone.
+    pub(super) fn finish(self) {
+        let Self {
+            quiet,
+            report,
+            thread,
+            observer_lost,
+            kernel_lost,
+        } = self;
+        let Ok(tally) = thread.join() else {
+            say("egret run: what happened could not be written down: its thread panicked");
+            return;
+        };
+        let dropped = report.as_ref().map_or(0, Report::dropped);
+        let lost =
+            observer_lost.load(Ordering::Relaxed) + kernel_lost.load(Ordering::Relaxed) + dropped;
+        let summary = tally.summary(Timestamp(SystemTime::now()), lost);
+        let text = summary.to_string();
+        if !quiet && !text.trim().is_empty() {
+            say(text.trim_end());
+        }
+        if let Some(report) = report
+            && let Err(error) = report.close(Record::Summary(summary))
+        {
+            say(&format!("egret run: {error}"));
+        }
+    }
+}
+
+fn create(path: &Path) -> Result<Report, Failure> {
+    Report::create(path).map_err(Failure::Report)
+}
+
+fn write_down(
+    mut observations: mpsc::Receiver<Observation>,
+    recorder: Option<Recorder>,
+    workload: &str,
+) -> Tally {
+    let mut tally = Tally::default();
+    while let Some(observation) = observations.blocking_recv() {
+        for record in records(observation, workload) {
+            tally.note(&record);
+            if let Some(recorder) = &recorder {
+                recorder.record(record);
+            }
+        }
+    }
+    tally
+}
+
+fn records(observation: Observation, workload: &str) -> Vec<Record> {
+    match observation {
+        Observation::Question(asked) => vec![Record::Query(query(asked, workload))],
+        Observation::Stripped(stripped) => guards(stripped, workload),
+        Observation::Flow(seen) => vec![Record::Flow(flow(*seen, workload))],
+    }
+}
+
+fn query(asked: Asked, workload: &str) -> QueryRecord {
+    let Asked {
+        workload: _,
+        name,
+        record_type,
+        server,
+        protocol,
+        rcode,
+        reason,
+        mode,
+    } = asked;
+    let (verdict, rcode) = match mode {
+        Mode::Enforce => (Verdict::Deny, Some(rcode.to_string())),
+        Mode::Audit => (Verdict::Allow, None),
+    };
+    QueryRecord {
+        ts: Timestamp(SystemTime::now()),
+        verdict,
+        would: Verdict::Deny,
+        workload: workload.to_owned(),
+        pid: None,
+        comm: None,
+        name: name.without_dot().to_owned(),
+        record_type: record_type.to_string(),
+        server,
+        protocol: Protocol(protocol.0),
+        rcode,
+        ruling: Ruling::from(&reason),
+    }
+}
+
+fn guards(stripped: Stripped, workload: &str) -> Vec<Record> {
+    let Stripped {
+        workload: _,
+        name,
+        addresses,
+    } = stripped;
+    let record = |address| {
+        Record::Guard(GuardRecord {
+            ts: Timestamp(SystemTime::now()),
+            verdict: Verdict::Deny,
+            workload: workload.to_owned(),
+            name: name.without_dot().to_owned(),
+            address,
+            ruling: Ruling::plain(
+                "guard-rebinding",
+                "an outside name may not stand for a private address",
+            ),
+        })
+    };
+    addresses.into_iter().map(record).collect()
+}
+
+fn flow(seen: Seen, workload: &str) -> FlowRecord {
+    let Seen { event, described } = seen;
+    let verdict = |verdict| match verdict {
+        ebpf_abi::Verdict::Allow => Verdict::Allow,
+        ebpf_abi::Verdict::Deny => Verdict::Deny,
+    };
+    let ruling = match (
+        &described.reason,
+        event.cause().and_then(Ruling::from_cause),
+    ) {
+        (Some(reason), _) => Ruling::from(reason),
+        (None, Some(ruling)) => ruling,
+        (None, None) => Ruling::plain("unknown", "the rules that decided are gone"),
+    };
+    let comm = String::from_utf8_lossy(event.comm()).into_owned();
+    FlowRecord {
+        ts: Timestamp(wall_time(event.time)),
+        verdict: verdict(event.verdict()),
+        would: verdict(event.would()),
+        workload: workload.to_owned(),
+        hook: match event.hook() {
+            Some(ebpf_abi::Hook::Connect) => "connect",
+            Some(ebpf_abi::Hook::Sendmsg) => "sendmsg",
+            Some(ebpf_abi::Hook::Egress) | None => "packet",
+        },
+        pid: (event.pid != 0).then_some(event.pid),
+        comm: (!comm.is_empty()).then_some(comm),
+        destination: Destination::new(
+            event.remote_ip(),
+            Protocol(event.protocol),
+            event.remote_port,
+        ),
+        names: described
+            .names
+            .iter()
+            .map(|name| name.without_dot().to_owned())
+            .collect(),
+        established: event.flags & ebpf_abi::event_flags::ESTABLISHED != 0,
+        ruling,
+    }
+}
+
+/// The wall clock's word for a moment the kernel saw.
+fn wall_time(since_boot_nanoseconds: u64) -> SystemTime {
+    let ago = since_boot().saturating_sub(Duration::from_nanos(since_boot_nanoseconds));
+    let now = SystemTime::now();
+    now.checked_sub(ago).unwrap_or(now)
+}
