@@ -2,6 +2,7 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dns_names::Transport;
 use nix::libc;
@@ -20,6 +21,8 @@ use crate::judge::Judge;
 const MAX_QUERY: usize = 4096;
 /// Datagrams answered in a row before other tasks get a turn.
 const BATCH: usize = 64;
+/// Pause after a failed receive.
+const ERROR_PAUSE: Duration = Duration::from_millis(10);
 
 /// Reads queries off `socket` and answers them, for ever. Several of these may share one socket.
 pub(crate) async fn serve<J: Judge>(
@@ -42,9 +45,10 @@ pub(crate) async fn serve<J: Judge>(
                 // Cut off, or without the address it was sent to: nobody's query.
                 Ok(None) => continue,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                // An ICMP error for an earlier reply; the socket goes on.
+                // An error of the network, not of the socket, which goes on; a lasting one must not make the loop spin.
                 Err(error) => {
                     tracing::debug!(%error, "receiving failed");
+                    tokio::time::sleep(ERROR_PAUSE).await;
                     break;
                 }
             };

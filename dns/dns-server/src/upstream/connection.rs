@@ -2,6 +2,7 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dns_names::AnswerError;
@@ -15,7 +16,6 @@ use hickory_resolver::net::udp::UdpClientStream;
 use hickory_resolver::net::xfer::{DnsExchange, DnsHandle, DnsRequestSender, FirstAnswer};
 use hickory_resolver::proto::op::{DnsRequest, DnsRequestOptions, DnsResponse, Message};
 use tokio::net::{TcpStream, UdpSocket};
-use tokio::sync::Mutex;
 
 /// Questions under way on one TCP connection to an upstream.
 const TCP_PENDING: usize = 1024;
@@ -98,29 +98,32 @@ impl Connection {
     }
 
     async fn try_tcp(&self, request: DnsRequest) -> Result<Vec<u8>, NetError> {
-        let exchange = {
-            let mut open = self.tcp.lock().await;
-            match &*open {
-                Some(exchange) => exchange.clone(),
-                None => {
-                    let exchange = TcpClientStream::exchange(
-                        self.address,
-                        None,
-                        self.timeout,
-                        Some(TCP_PENDING),
-                        self.sockets.clone(),
-                    )
-                    .await?;
-                    open.insert(exchange).clone()
-                }
+        let open = self.open_tcp().clone();
+        let exchange = match open {
+            Some(exchange) => exchange,
+            None => {
+                // Several may connect at once; the last one stays.
+                let exchange = TcpClientStream::exchange(
+                    self.address,
+                    None,
+                    self.timeout,
+                    Some(TCP_PENDING),
+                    self.sockets.clone(),
+                )
+                .await?;
+                self.open_tcp().insert(exchange).clone()
             }
         };
         let response = exchange.send(request).first_answer().await;
         if response.is_err() {
             // A timed out question may be the connection's fault too; the next one starts a new one.
-            self.tcp.lock().await.take();
+            self.open_tcp().take();
         }
         response.map(DnsResponse::into_buffer)
+    }
+
+    fn open_tcp(&self) -> MutexGuard<'_, Option<DnsExchange<Sockets>>> {
+        self.tcp.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

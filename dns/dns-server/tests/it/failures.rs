@@ -196,3 +196,27 @@ async fn without_upstreams_everything_fails() {
     );
     world.stop().await;
 }
+
+#[tokio::test]
+async fn a_closed_tcp_connection_is_made_again() {
+    let upstream = Upstream::scripted(|asked| async move {
+        if asked.transport == Transport::Udp {
+            return vec![reply(&asked, |message| message.metadata.truncation = true)];
+        }
+        let owner = asked.message.queries[0].name().to_ascii();
+        vec![
+            answer(&asked, &[&format!("{owner} 60 A 192.0.2.1")]),
+            Vec::new(),
+        ]
+    })
+    .await;
+    let world = World::new(upstream);
+    let client = world.client().await;
+    for name in ["a.", "b.", "c."] {
+        assert_eq!(
+            show(&client.ask(name).await),
+            format!("No Error {name}/192.0.2.1")
+        );
+    }
+    world.stop().await;
+}

@@ -19,7 +19,7 @@ pub(crate) struct Asked {
     pub(crate) transport: Transport,
 }
 
-/// The messages to send back, in order; none is silence.
+/// The messages to send back, in order; none is silence, an empty one closes a TCP connection.
 type Script = Arc<dyn Fn(Asked) -> BoxFuture<'static, Vec<Vec<u8>>> + Send + Sync>;
 
 /// A DNS server that does as it is told, on UDP and TCP of one loopback address.
@@ -173,6 +173,9 @@ async fn serve_tcp(listener: TcpListener, script: Script, log: Arc<Mutex<Vec<Ask
                     return;
                 }
                 for message in script(note(&log, &octets, Transport::Tcp)).await {
+                    if message.is_empty() {
+                        return;
+                    }
                     let length = u16::try_from(message.len()).expect("fits a frame");
                     stream
                         .write_all(&[&length.to_be_bytes()[..], &message].concat())
