@@ -4,6 +4,7 @@
 
 mod bench;
 mod check;
+mod ebpf_verify;
 mod real;
 mod shell;
 
@@ -19,6 +20,14 @@ const TASKS: &[(&str, &str)] = &[
     (
         "check",
         "formatting, clippy, rustdoc, dependency policy: what needs no root",
+    ),
+    (
+        "ebpf-build",
+        "the kernel programs, into ebpf/prebuilt (installs the BPF compiler as root)",
+    ),
+    (
+        "ebpf-verify",
+        "rebuilds the kernel programs and holds the committed object against them",
     ),
     ("help", "this list"),
     (
@@ -44,6 +53,8 @@ fn run(task: &str, rest: &[String]) -> anyhow::Result<()> {
     match task {
         "bench" => bench::run(rest),
         "check" => check::run(rest).context("the checks did not all pass"),
+        "ebpf-build" => ebpf_verify::build(rest),
+        "ebpf-verify" => ebpf_verify::run(rest),
         "real" => real::run(rest),
         "help" | "--help" | "-h" => {
             for (name, meaning) in TASKS {

@@ -118,10 +118,19 @@ impl Kernel {
         if !object::layout_agrees() {
             return Err(LoadError::Layout);
         }
+        Self::load_object(object::OBJECT, options)
+    }
+
+    /// Loads another object than the embedded one: a fresh build, before it is committed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::load`]; an object of another layout is not found out.
+    pub fn load_object(bytes: &[u8], options: &Options) -> Result<Self, LoadError> {
         let mut object = EbpfLoader::new()
             .override_global(globals::INTERCEPTOR_PORT, &options.interceptor_port, true)
             .override_global(globals::CGROUP_LEVEL, &options.cgroup_level, true)
-            .load(object::OBJECT)
+            .load(bytes)
             .map_err(explain)?;
         for name in PROGRAMS {
             let program = object

@@ -87,7 +87,11 @@ impl World {
             interceptor_port: INTERCEPTOR,
             cgroup_level: cgroup_level(&cgroup).unwrap(),
         };
-        let mut kernel = Kernel::load(&options).unwrap();
+        // `cargo xtask ebpf-verify` tests an object that is not committed.
+        let mut kernel = match std::env::var_os("EGRET_BPF_OBJECT") {
+            Some(path) => Kernel::load_object(&fs::read(path).unwrap(), &options).unwrap(),
+            None => Kernel::load(&options).unwrap(),
+        };
         kernel.attach(directory.as_fd()).unwrap();
         let events = kernel.events().unwrap();
 
