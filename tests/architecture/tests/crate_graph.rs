@@ -42,7 +42,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     (
         "gateway-observe",
-        &["dns-names", "ebpf-abi", "policy-engine", "policy-model"],
+        &["ebpf-abi", "policy-engine", "policy-model"],
     ),
     ("gateway-sandbox", &[]),
     ("gateway-playground", &[]),
