@@ -1,1 +1,31 @@
-//! Policy test files: the verdict suite's format.
+//! Policy test files (`egret test`, design section 6): what they say, and what engines make of them.
+//!
+//! [`CaseFile::parse`] reads a file to the letter: every key is known and typed, an unknown one is an error with its
+//! place. [`Scene::prepare`] joins it with the policies and the world it names. Each [`Trial`] of a scene can be run by
+//! anything that implements [`Engine`]: the compiled ruleset here, the kernel tables, the kernel and the daemon
+//! elsewhere. [`judge`] holds what an engine observed against what the test expects.
+//!
+//! A test that needs a cluster's pods as destinations is [`Outcome::Needs`], never a silent pass. What this crate
+//! deliberately does not do: it opens no file and has no clock; times are [`policy_model::Time`] since [`EPOCH`].
+#![forbid(unsafe_code)]
+
+mod cluster;
+mod engine;
+mod file;
+mod judge;
+mod scene;
+
+pub use cluster::{Cluster, PodObject};
+pub use engine::{
+    Address, CompiledEngine, Engine, EngineError, Observed, ObservedFlow, ObservedLearned,
+    ObservedQuery, learned_leases,
+};
+pub use file::{
+    ByRef, CaseFile, Check, Closed, DiagnosticTest, Expect, FlowTest, FromSpec, Inline,
+    LearnedTest, MatrixTest, QueryTest, ResolverSpec, ResponseSpec, ServerSpec, SettingsSpec,
+    SourceRef, Test, ToSpec, decode_responses,
+};
+pub use judge::{Need, Outcome, TestResult, judge};
+pub use scene::{
+    EPOCH, FileText, Question, Response, Scene, SceneError, Trial, TrialKind, resolver,
+};

@@ -270,6 +270,15 @@ impl<'d> Fields<'d> {
         self.take_entry(key).map(|entry| entry.value)
     }
 
+    /// The value of a field, a null one too.
+    pub fn take_any(&mut self, key: &'static str) -> Option<Node<'d>> {
+        self.known.push(key);
+        self.entries
+            .iter()
+            .find(|entry| entry.key == key)
+            .map(|entry| entry.value)
+    }
+
     pub fn take_entry(&mut self, key: &'static str) -> Option<Entry<'d>> {
         self.known.push(key);
         self.entries

@@ -1,0 +1,374 @@
+//! What was observed, held against what a test expects.
+
+use std::sync::Arc;
+
+use policy_engine::Verdict;
+use policy_model::{Diagnostic, ObjectRef};
+
+use crate::engine::{
+    By, Engine, EngineError, Observed, ObservedFlow, ObservedLearned, ObservedQuery, Who,
+};
+use crate::file::{ByRef, Check, DiagnosticTest, Expect, LearnedTest, Test};
+use crate::scene::Scene;
+
+/// The result of one test on one engine.
+#[derive(Debug, Clone)]
+pub struct TestResult {
+    pub name: Arc<str>,
+    pub outcome: Outcome,
+    pub got: Option<Verdict>,
+    pub would: Option<Verdict>,
+    /// Who decided, for people.
+    pub reason: Option<String>,
+    pub tier: Option<String>,
+}
+
+/// How a test ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    Passed,
+    /// Each difference, as a sentence.
+    Failed(Vec<String>),
+    /// It was not run: this version has not what it needs.
+    Needs(Need),
+    /// It was not run: this engine cannot.
+    Unsupported(String),
+    /// It could not be judged.
+    Error(String),
+}
+
+/// What a test needs and does not find.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Need {
+    #[error("needs {0}, which comes with the policies of a cluster")]
+    Cluster(&'static str),
+    #[error("needs pod `{namespace}/{name}`, which is not in the world")]
+    Pod { namespace: Arc<str>, name: Arc<str> },
+    /// A test about diagnostics is judged without an engine.
+    #[error("needs no engine")]
+    NoEngine,
+}
+
+/// Runs one test of a scene on an engine.
+pub fn judge(scene: &Scene, test: &Test, engine: &mut dyn Engine) -> TestResult {
+    let mut result = TestResult {
+        name: Arc::clone(&test.name),
+        outcome: Outcome::Passed,
+        got: None,
+        would: None,
+        reason: None,
+        tier: None,
+    };
+    if let Check::Diagnostic(expected) = &test.check {
+        result.outcome = outcome(judge_diagnostic(expected, scene));
+        return result;
+    }
+    let trial = match scene.trial(test) {
+        Ok(trial) => trial,
+        Err(need) => {
+            result.outcome = Outcome::Needs(need);
+            return result;
+        }
+    };
+    let observed = match engine.run(&trial) {
+        Ok(observed) => observed,
+        Err(error @ EngineError::Unsupported { .. }) => {
+            result.outcome = Outcome::Unsupported(error.to_string());
+            return result;
+        }
+        Err(error) => {
+            result.outcome = Outcome::Error(with_causes(&error));
+            return result;
+        }
+    };
+    let wrong = match (&test.check, &observed) {
+        (Check::Flow(flow), Observed::Flow(seen)) => judge_flow(&flow.expect, seen, &mut result),
+        (Check::Query(query), Observed::Query(seen)) => {
+            let mut wrong = judge_query(&query.expect, seen, &mut result);
+            if let (Some(expected), Some(got)) = (query.rcode, seen.rcode)
+                && expected != got
+            {
+                wrong.push(format!("expected rcode {expected}, got {got}"));
+            }
+            wrong
+        }
+        (Check::Learned(learned), Observed::Learned(seen)) => judge_learned(learned, seen),
+        (
+            Check::Flow(_)
+            | Check::Query(_)
+            | Check::Learned(_)
+            | Check::Diagnostic(_)
+            | Check::Matrix(_),
+            _,
+        ) => {
+            vec![format!(
+                "{} observed something else than was asked",
+                engine.name()
+            )]
+        }
+    };
+    result.outcome = outcome(wrong);
+    result
+}
+
+fn outcome(wrong: Vec<String>) -> Outcome {
+    if wrong.is_empty() {
+        Outcome::Passed
+    } else {
+        Outcome::Failed(wrong)
+    }
+}
+
+fn judge_flow(expect: &Expect, seen: &ObservedFlow, result: &mut TestResult) -> Vec<String> {
+    let refused = seen
+        .question
+        .as_ref()
+        .filter(|question| question.verdict == Verdict::Deny);
+    if let Some(question) = refused
+        && seen.addresses.is_empty()
+    {
+        return judge_query(expect, question, result);
+    }
+    let mut wrong = Vec::new();
+    for address in &seen.addresses {
+        // A name that may not be asked in the proposed ruling is not reached in it.
+        let asked = seen.question.as_ref().and_then(|question| question.would);
+        let would = match (address.would, asked) {
+            (Some(flow), Some(asked)) => Some(flow.max(asked)),
+            (would, _) => would,
+        };
+        let mut these = differences(
+            expect,
+            address.verdict,
+            would,
+            address.how,
+            address.by.as_ref(),
+        );
+        if seen.addresses.len() > 1 {
+            these
+                .iter_mut()
+                .for_each(|text| *text = format!("{}: {text}", address.ip));
+        }
+        wrong.append(&mut these);
+        note(result, address.verdict, would, address.by.as_ref());
+    }
+    if seen.addresses.is_empty() {
+        wrong.push("no address was tried".to_owned());
+    }
+    wrong
+}
+
+fn judge_query(expect: &Expect, seen: &ObservedQuery, result: &mut TestResult) -> Vec<String> {
+    note(result, seen.verdict, seen.would, seen.by.as_ref());
+    differences(expect, seen.verdict, seen.would, seen.how, seen.by.as_ref())
+}
+
+fn note(result: &mut TestResult, got: Verdict, would: Option<Verdict>, by: Option<&By>) {
+    result.got = Some(got);
+    result.would = would;
+    result.reason = by.map(|by| by.text.clone());
+    result.tier = by.and_then(|by| by.tier.clone());
+}
+
+fn differences(
+    expect: &Expect,
+    verdict: Verdict,
+    would: Option<Verdict>,
+    how: Option<policy_model::DenyStyle>,
+    by: Option<&By>,
+) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let because = by.map_or_else(String::new, |by| format!(" ({})", by.text));
+    if verdict != expect.verdict {
+        wrong.push(format!(
+            "expected {}, got {}{because}",
+            expect.verdict.as_str(),
+            verdict.as_str()
+        ));
+        return wrong;
+    }
+    if let (Some(expected), Some(got)) = (expect.would, would)
+        && expected != got
+    {
+        wrong.push(format!(
+            "expected would {}, got {}",
+            expected.as_str(),
+            got.as_str()
+        ));
+    }
+    if let (Some(expected), Some(got)) = (expect.how, how)
+        && expected != got
+    {
+        wrong.push(format!("expected how {expected:?}, got {got:?}").to_lowercase());
+    }
+    if let (Some(expected), Some(by)) = (&expect.by, by)
+        && !expected.is(&by.who)
+    {
+        wrong.push(format!("expected by {expected}, got {}", by.text));
+    }
+    wrong
+}
+
+fn judge_learned(expect: &LearnedTest, seen: &ObservedLearned) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if let Some(addresses) = &expect.addresses {
+        let mut expected: Vec<_> = addresses.iter().map(|ip| ip.to_canonical()).collect();
+        expected.sort_unstable();
+        expected.dedup();
+        if expected != seen.addresses {
+            wrong.push(format!(
+                "expected addresses {expected:?}, got {:?}",
+                seen.addresses
+            ));
+        }
+    }
+    if let Some(ttl) = expect.ttl
+        && seen.ttl != Some(ttl)
+    {
+        wrong.push(format!("expected ttl {ttl}, got {:?}", seen.ttl));
+    }
+    if let (Some(ports), Some(got)) = (&expect.ports, &seen.ports) {
+        let mut expected: Vec<&str> = ports.iter().map(|port| &**port).collect();
+        expected.sort_unstable();
+        expected.dedup();
+        if expected != *got {
+            wrong.push(format!("expected ports {expected:?}, got {got:?}"));
+        }
+    }
+    wrong
+}
+
+fn judge_diagnostic(expected: &DiagnosticTest, scene: &Scene) -> Vec<String> {
+    let said = |diagnostic: &Diagnostic| {
+        format!(
+            "{} [{}] {}",
+            diagnostic.origin, diagnostic.code, diagnostic.message
+        )
+    };
+    match expected {
+        DiagnosticTest::None => scene
+            .diagnostics
+            .iter()
+            .map(|diagnostic| format!("reported: {}", said(diagnostic)))
+            .collect(),
+        DiagnosticTest::Some { reported, .. } => {
+            let found: Vec<&Diagnostic> = scene
+                .diagnostics
+                .iter()
+                .filter(|diagnostic| expected.matches(diagnostic))
+                .collect();
+            match (reported, found.first()) {
+                (true, None) => {
+                    let all: Vec<String> = scene.diagnostics.iter().map(said).collect();
+                    vec![format!("not reported; reported are {all:?}")]
+                }
+                (false, Some(diagnostic)) => vec![format!("reported: {}", said(diagnostic))],
+                (true, Some(_)) | (false, None) => Vec::new(),
+            }
+        }
+    }
+}
+
+impl DiagnosticTest {
+    /// Whether a test asks for this diagnostic to be reported.
+    pub(crate) fn expects(&self, diagnostic: &Diagnostic) -> bool {
+        match self {
+            Self::None => false,
+            Self::Some { reported, .. } => *reported && self.matches(diagnostic),
+        }
+    }
+
+    /// Whether a diagnostic has all parts that are given.
+    fn matches(&self, diagnostic: &Diagnostic) -> bool {
+        match self {
+            Self::None => false,
+            Self::Some {
+                code,
+                level,
+                object,
+                line,
+                reported: _,
+            } => {
+                code.as_ref().is_none_or(|code| **code == *diagnostic.code)
+                    && level
+                        .as_ref()
+                        .is_none_or(|level| **level == *diagnostic.level.as_str())
+                    && line.is_none_or(|line| line == diagnostic.origin.line)
+                    && object.as_ref().is_none_or(|text| {
+                        diagnostic
+                            .object
+                            .as_ref()
+                            .is_some_and(|object| refers_to(text, object))
+                    })
+            }
+        }
+    }
+}
+
+impl ByRef {
+    fn is(&self, who: &Who) -> bool {
+        match (self, who) {
+            (Self::Guard, Who::Guard) | (Self::Default, Who::Default) => true,
+            (Self::Policy(text), Who::Policies(policies)) => {
+                policies.iter().any(|policy| refers_to(text, policy))
+            }
+            (Self::Guard | Self::Default | Self::Policy(_), _) => false,
+        }
+    }
+}
+
+impl std::fmt::Display for ByRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Guard => "guard",
+            Self::Default => "default",
+            Self::Policy(text) => text,
+        })
+    }
+}
+
+/// Whether `[kind/][namespace/]name` means an object.
+fn refers_to(text: &str, object: &ObjectRef) -> bool {
+    let namespace = object.namespace.as_deref();
+    match *text.split('/').collect::<Vec<_>>().as_slice() {
+        [name] => name == &*object.name,
+        [first, name] => {
+            name == &*object.name && (Some(first) == namespace || first == &*object.kind)
+        }
+        [kind, wanted, name] => {
+            name == &*object.name && Some(wanted) == namespace && kind == &*object.kind
+        }
+        _ => false,
+    }
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use test_case::test_case;
+
+    use super::*;
+
+    #[test_case("web", true; "name")]
+    #[test_case("prod/web", true; "namespace and name")]
+    #[test_case("EgressPolicy/web", true; "kind and name")]
+    #[test_case("EgressPolicy/prod/web", true; "all of it")]
+    #[test_case("test/web", false; "another namespace")]
+    #[test_case("CiliumNetworkPolicy/prod/web", false; "another kind")]
+    #[test_case("a/b/c/web", false; "too much")]
+    fn objects_by_reference(text: &str, expected: bool) {
+        assert_eq!(
+            refers_to(text, &ObjectRef::new("EgressPolicy", Some("prod"), "web")),
+            expected
+        );
+    }
+}
