@@ -1,6 +1,7 @@
 //! What can be asked to run a test.
 
 mod compiled;
+mod reference;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use policy_model::{DenyStyle, ObjectRef};
 use crate::scene::Trial;
 
 pub use compiled::{CompiledEngine, learned_leases};
+pub use reference::ReferenceEngine;
 
 /// Something that can be asked what happens to a flow, a question or an answer.
 ///

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use policy_dialects::codes;
 use policy_dialects::decode::Findings;
 use policy_dialects::read_document;
-use policy_dialects::yaml::{Node, Shape, Style};
+use policy_dialects::yaml::{Entry, Node, Shape, Style};
 use policy_model::{Diagnostic, Level, Origin};
 
 pub use responses::{ResponseSpec, ServerSpec, decode_responses};
@@ -102,8 +102,8 @@ fn decode(source: &str, text: &str, root: Node<'_>, findings: &mut Findings) -> 
         .take("world")
         .map_or_else(Vec::new, |node| source_refs(node, findings));
     let inline = fields
-        .take("inline")
-        .and_then(|node| inline(node, text, findings));
+        .take_entry("inline")
+        .and_then(|entry| inline(entry, text, findings));
     let settings = match fields.take("settings") {
         Some(node) => SettingsSpec::decode(node, findings),
         None => SettingsSpec::default(),
@@ -148,9 +148,11 @@ fn source_refs(node: Node<'_>, findings: &mut Findings) -> Vec<SourceRef> {
         .collect()
 }
 
-fn inline(node: Node<'_>, text: &str, findings: &mut Findings) -> Option<Inline> {
+fn inline(entry: Entry<'_>, text: &str, findings: &mut Findings) -> Option<Inline> {
+    let Entry {
+        place, value: node, ..
+    } = entry;
     let block = findings.string(node)?;
-    let place = node.place();
     let is_literal = matches!(node.shape(), Shape::Scalar(_, Style::Block));
     if !is_literal {
         return Some(Inline {
@@ -158,6 +160,7 @@ fn inline(node: Node<'_>, text: &str, findings: &mut Findings) -> Option<Inline>
             indent: 0,
         });
     }
+    // The block begins on the line behind its key.
     let line = usize::try_from(place.line).unwrap_or(usize::MAX);
     let first = text
         .lines()

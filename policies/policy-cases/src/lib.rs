@@ -17,8 +17,8 @@ mod scene;
 
 pub use cluster::{Cluster, PodObject};
 pub use engine::{
-    Address, CompiledEngine, Engine, EngineError, Observed, ObservedFlow, ObservedLearned,
-    ObservedQuery, learned_leases,
+    Address, By, CompiledEngine, Engine, EngineError, Observed, ObservedFlow, ObservedLearned,
+    ObservedQuery, ReferenceEngine, Who, learned_leases,
 };
 pub use file::{
     ByRef, CaseFile, Check, Closed, DiagnosticTest, Expect, FlowTest, FromSpec, Inline,

@@ -306,7 +306,8 @@ fn open_ports(list: &PortList) -> Vec<String> {
     open
 }
 
-fn by(reason: &Reason, equals: Vec<policy_model::ObjectRef>) -> By {
+/// Who decided, of a reason; `equals` are policies that decide the same.
+pub(super) fn by(reason: &Reason, equals: Vec<policy_model::ObjectRef>) -> By {
     let who = match reason {
         Reason::Guard(_) => Who::Guard,
         Reason::Rule(_) | Reason::Isolated { .. } | Reason::NotNamed { .. } => {

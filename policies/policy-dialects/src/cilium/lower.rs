@@ -109,10 +109,13 @@ fn lower(
         },
     });
     let isolates = default_deny.unwrap_or(!egress.is_empty() || !egress_deny.is_empty());
-    if default_deny.is_none() && egress.is_empty() && !egress_deny.is_empty() {
+    if default_deny.is_none()
+        && egress.is_empty()
+        && let Some(deny) = egress_deny.first()
+    {
         findings.report_help(
             codes::CILIUM_DENY_ONLY_ISOLATES,
-            node,
+            deny.node,
             "a policy with only `egressDeny` also denies everything no other policy allows",
             "add `enableDefaultDeny: {egress: false}` to deny only what is named",
         );

@@ -1,0 +1,253 @@
+//! The format: every key is known and typed, and an unknown one is an error with its place.
+
+use dns_names::{Rcode, RecordType};
+use policy_cases::{
+    ByRef, CaseFile, Check, Closed, CompiledEngine, DiagnosticTest, FileText, FromSpec, Need,
+    Outcome, Scene, ToSpec, judge,
+};
+use policy_engine::Verdict;
+use policy_model::{DenyStyle, Protocol, Scope};
+use test_case::test_case;
+
+fn parse(text: &str) -> CaseFile {
+    CaseFile::parse("t.yaml", text).unwrap_or_else(|errors| panic!("{errors:#?}"))
+}
+
+/// The example of the design, every key in it.
+const EVERYTHING: &str = r##"
+egretTest: 1
+policies: [policies/*.yaml]
+world: [world.yaml]
+inline: |
+  apiVersion: v1
+  kind: Namespace
+  metadata: {name: prod}
+settings: {guards: on, clusterDomain: cluster.local, resolvers: [kube-system/kube-dns, 192.0.2.53], networkPolicyCIDR: outside, closed: accept, grace: 5}
+dns:
+  - query: www.example.com
+    answers: [{name: www.example.com, type: A, data: 203.0.113.7, ttl: 60}]
+    age: 5
+    server: cluster
+    trusted: true
+    rcode: NOERROR
+  - query: x.example
+    server: 198.51.100.53
+    trusted: false
+tests:
+  - name: web may call the api
+    tags: [should]
+    at: 3
+    from: prod/web-0
+    to: {host: api.example.com, ip: 203.0.113.8}
+    port: 443
+    protocol: TCP
+    expect: deny
+    would: allow
+    how: drop
+    by: prod/allow-api
+  - from: {namespace: shop, labels: {a: b}, namespaceLabels: {c: d}, serviceAccount: s, hostNetwork: false, node: n1}
+    to: {ip: "2001:db8::1"}
+    protocol: ICMPv6
+    icmp: {type: 128, code: 0}
+    established: true
+    expect: allow
+    by: default
+  - {from: {unit: a.service}, to: {pod: a/b}, port: 1, protocol: UDP, expect: allow}
+  - {from: {user: ci}, to: {service: a/b}, port: 1, protocol: 132, expect: allow}
+  - {from: {cgroup: /x}, to: {node: n1}, protocol: 47, expect: deny, by: guard}
+  - {from: {command: true}, to: {host: a}, port: 1, expect: deny}
+  - {from: {ip: 192.0.2.1}, to: {host: a}, port: 1, expect: deny}
+  - query: {name: tracker.example.org, type: A, from: prod/web-0, server: cluster, port: 53, protocol: UDP}
+    expect: deny
+    rcode: NXDOMAIN
+  - learned: {host: www.example.com, from: prod/web-0}
+    expect: {addresses: [203.0.113.7], ttl: 60, ports: [443/TCP]}
+  - diagnostic: {code: cilium-l3-combination, object: CiliumNetworkPolicy/prod/x, line: 12}
+    expect: reported
+  - diagnostic: none
+  - matrix: {from: [x/a, x/b], to: [x/a, x/b, y/a], port: 80}
+    expect: {x/a: "#.X", x/b: ".#."}
+"##;
+
+#[test]
+fn every_key_is_read() {
+    let file = parse(EVERYTHING);
+    assert_eq!(
+        (
+            file.policies.len(),
+            file.world.len(),
+            file.responses.len(),
+            file.tests.len()
+        ),
+        (1, 1, 2, 12)
+    );
+    assert_eq!(
+        (
+            file.settings.closed,
+            file.settings.network_policy_cidr,
+            file.settings.grace
+        ),
+        (Closed::Accept, Scope::Outside, 5)
+    );
+    assert!(file.inline.as_ref().is_some_and(
+        |inline| inline.indent == 2 && inline.text.lines().nth(5) == Some("apiVersion: v1")
+    ));
+    let first = &file.tests[0];
+    assert_eq!(
+        (&*first.name, first.at, first.origin.line, first.tags.len()),
+        ("web may call the api", 3, 21, 1)
+    );
+    let Check::Flow(flow) = &first.check else {
+        panic!("a flow")
+    };
+    assert_eq!(
+        (flow.protocol, flow.port, flow.established),
+        (Protocol::TCP, 443, false)
+    );
+    assert_eq!(
+        (flow.expect.verdict, flow.expect.would, flow.expect.how),
+        (Verdict::Deny, Some(Verdict::Allow), Some(DenyStyle::Drop))
+    );
+    assert_eq!(flow.expect.by, Some(ByRef::Policy("prod/allow-api".into())));
+    assert!(matches!(&flow.to, ToSpec::Host { ip: Some(_), .. }));
+    let Check::Flow(icmp) = &file.tests[1].check else {
+        panic!("a flow")
+    };
+    assert_eq!((icmp.port, icmp.established), (128 << 8, true));
+    assert!(matches!(&icmp.from, FromSpec::Described { .. }));
+    let Check::Query(query) = &file.tests[7].check else {
+        panic!("a query")
+    };
+    assert_eq!(
+        (query.record_type, query.port, query.protocol, query.rcode),
+        (
+            RecordType::A,
+            Some(53),
+            Protocol::UDP,
+            Some(Rcode::NXDOMAIN)
+        )
+    );
+    let Check::Learned(learned) = &file.tests[8].check else {
+        panic!("what was learned")
+    };
+    assert_eq!(learned.ttl, Some(60));
+    let Check::Diagnostic(DiagnosticTest::Some { line, reported, .. }) = &file.tests[9].check
+    else {
+        panic!("a diagnostic")
+    };
+    assert_eq!((*line, *reported), (Some(12), true));
+    let Check::Matrix(matrix) = &file.tests[11].check else {
+        panic!("a matrix")
+    };
+    assert_eq!(matrix.expect.len(), 2);
+}
+
+#[test_case("test: []", "unknown-field", 1; "unknown key")]
+#[test_case("egretTest: 2", "invalid-value", 1; "unknown version")]
+#[test_case("settings: {guard: on}", "unknown-field", 1; "unknown setting")]
+#[test_case("settings: {guards: maybe}", "wrong-type", 1; "no truth value")]
+#[test_case("settings: {closed: never}", "invalid-value", 1; "unknown word")]
+#[test_case("settings: {grace: -1}", "invalid-value", 1; "negative seconds")]
+#[test_case("dns: [{answers: []}]", "missing-field", 1; "response without a question")]
+#[test_case("dns: [{query: a, answers: [{type: A, data: x, ttl: 1}]}]", "invalid-value", 1; "no address")]
+#[test_case("dns: [{query: a, server: 192.0.2.1}]", "invalid-value", 1; "a server nobody configured")]
+#[test_case("tests: [{to: {host: a}, port: 1, expect: allow, from: x}]", "invalid-value", 1; "a pod without a namespace")]
+#[test_case("tests: [{to: {host: a}, port: 1}]", "missing-field", 1; "no expectation")]
+#[test_case("tests: [{to: {host: a}, expect: allow}]", "missing-field", 1; "no port")]
+#[test_case("tests: [{to: {host: a}, port: 1, expect: allow, how: drop}]", "invalid-value", 1; "how an allow is denied")]
+#[test_case("tests: [{to: {host: a, pod: b/c}, port: 1, expect: allow}]", "invalid-value", 1; "two destinations")]
+#[test_case("tests: [{to: {ip: 1.2.3.4}, protocol: ICMP, port: 8, expect: allow}]", "invalid-value", 1; "icmp with a port")]
+#[test_case("tests: [{to: {ip: 1.2.3.4}, port: 8, icmp: {type: 8}, expect: allow}]", "invalid-value", 1; "tcp with icmp")]
+#[test_case("tests: [{query: {name: a}, to: {host: a}, expect: allow}]", "invalid-value", 1; "two kinds of test")]
+#[test_case("tests: [{expect: allow}]", "invalid-value", 1; "no kind of test")]
+#[test_case("tests:\n- {to: {host: a}, port: 1, expect: allow, rcode: NXDOMAIN}", "unknown-field", 2; "a code for a flow")]
+#[test_case("tests:\n- {matrix: {from: [a/b], to: [c/d], port: 1}, expect: {a/b: \"..\"}}", "invalid-value", 2; "a row too long")]
+#[test_case("tests:\n- {diagnostic: }", "invalid-value", 2; "nothing expected")]
+fn what_is_wrong_has_a_place(text: &str, code: &str, line: u32) {
+    let errors = CaseFile::parse("t.yaml", text).expect_err(text);
+    assert_eq!(
+        errors
+            .iter()
+            .map(|error| (error.code, error.origin.line))
+            .collect::<Vec<_>>(),
+        [(code, line)],
+        "{errors:#?}"
+    );
+}
+
+fn outcomes(text: &str) -> Vec<Outcome> {
+    let scene = Scene::prepare(parse(text), &[], &[]).expect("a scene");
+    scene
+        .file
+        .tests
+        .iter()
+        .map(|test| judge(&scene, test, &mut CompiledEngine).outcome)
+        .collect()
+}
+
+#[test_case("to: {pod: a/b}, port: 1"; "a pod")]
+#[test_case("to: {service: a/b}, port: 1"; "a service")]
+#[test_case("to: {node: a}, port: 1"; "a node")]
+#[test_case("from: a/b, to: {host: x}, port: 1"; "from a pod that is not there")]
+fn what_needs_a_cluster_is_never_a_silent_pass(test: &str) {
+    let outcomes = outcomes(&format!("tests: [{{{test}, expect: allow}}]"));
+    assert!(
+        matches!(
+            outcomes.as_slice(),
+            [Outcome::Needs(Need::Cluster(_) | Need::Pod { .. })]
+        ),
+        "{outcomes:?}"
+    );
+}
+
+#[test]
+fn a_failure_says_what_was_expected_and_who_decided() {
+    let text = "inline: |\n  apiVersion: egret.dev/v1alpha1\n  kind: EgressPolicy\n  metadata: {name: web}\n  spec: {}\ntests: [{to: {ip: 203.0.113.1}, port: 443, expect: allow}]\n";
+    let outcomes = outcomes(text);
+    let [Outcome::Failed(wrong)] = outcomes.as_slice() else {
+        panic!("a failure")
+    };
+    assert_eq!(
+        *wrong,
+        ["expected allow, got deny (no rule allows it, isolated by EgressPolicy/web)"]
+    );
+}
+
+#[test]
+fn pods_of_the_world_are_who_asks() {
+    let text = "world: [w]\ninline: |\n  apiVersion: cilium.io/v2\n  kind: CiliumNetworkPolicy\n  metadata: {name: p, namespace: shop}\n  spec: {endpointSelector: {matchLabels: {app: web}}, egress: [{}]}\ntests:\n- {from: shop/web, to: {ip: 203.0.113.1}, port: 443, expect: deny, by: shop/p}\n- {from: shop/db, to: {ip: 203.0.113.1}, port: 443, expect: allow, by: default}\n- {from: shop/done, to: {ip: 203.0.113.1}, port: 443, expect: allow}\n";
+    let world = FileText {
+        name: "w".into(),
+        text: r#"{"apiVersion": "v1", "kind": "List", "items": [
+            {"kind": "Namespace", "metadata": {"name": "shop"}},
+            {"kind": "Pod", "metadata": {"name": "web", "namespace": "shop", "labels": {"app": "web"}}},
+            {"kind": "Pod", "metadata": {"name": "db", "namespace": "shop", "labels": {"app": "db"}}},
+            {"kind": "Pod", "metadata": {"name": "done", "namespace": "shop"}, "status": {"phase": "Succeeded"}}]}"#
+            .into(),
+    };
+    let scene = Scene::prepare(parse(text), &[], &[world]).expect("a scene");
+    let outcomes: Vec<Outcome> = scene
+        .file
+        .tests
+        .iter()
+        .map(|test| judge(&scene, test, &mut CompiledEngine).outcome)
+        .collect();
+    assert_eq!(outcomes[..2], [Outcome::Passed, Outcome::Passed]);
+    assert!(matches!(outcomes[2], Outcome::Needs(Need::Pod { .. })));
+}
+
+#[test]
+fn diagnostics_of_inline_policies_have_the_lines_of_the_file() {
+    let text = "inline: |\n    apiVersion: egret.dev/v1alpha1\n    kind: EgressPolicy\n    metadata: {name: web}\n    spec: {egres: []}\ntests:\n- diagnostic: {code: unknown-field, line: 5, object: web}\n- diagnostic: none\n";
+    let scene = Scene::prepare(parse(text), &[], &[]).expect("a scene");
+    assert_eq!(scene.diagnostics[0].origin.column, 12);
+    assert!(scene.unexpected().is_empty(), "{:#?}", scene.unexpected());
+    let outcomes: Vec<Outcome> = scene
+        .file
+        .tests
+        .iter()
+        .map(|test| judge(&scene, test, &mut CompiledEngine).outcome)
+        .collect();
+    assert_eq!(outcomes[0], Outcome::Passed);
+    assert!(matches!(outcomes[1], Outcome::Failed(_)));
+}
