@@ -8,7 +8,7 @@ use crate::faults::{Fault, is_on};
 use crate::limits::LimitError;
 use crate::lists::{ListId, Lists};
 use crate::names::NameRules;
-use crate::ruleset::{ByRuling, Node, Ruleset, in_scope};
+use crate::ruleset::{ByRuling, Node, Ruleset, Ruling, in_scope};
 use crate::walk::port_list;
 
 /// Steps an entry of the kernel's learned table holds. Random worlds need two in 5 % of the addresses that several names
@@ -96,23 +96,28 @@ impl Ruleset {
         Ok(steps)
     }
 
-    /// Whether a rule among those lets its names hold `ip`: true where the address is not private or no guard stands.
+    /// Whether names that match those rules may stand for `ip`, as enforced: true where the address is not private, where
+    /// no guard stands, and where no enforced rule matches, because such an answer opens nothing.
     ///
     /// What the rebinding guard asks before a record is handed out; the fold applies the same per rule. A metadata address
-    /// is never let in by a name, whatever `allow_private` says.
+    /// is let in where a rule opens it, whatever `allow_private` says.
     pub fn allows_private(&self, rules: &NameRules, ip: IpAddr) -> bool {
-        if !self.settings.guards || !self.world.is_private(ip) {
+        let opens = !rules.clauses.enforced.is_empty();
+        if !opens || !self.settings.guards || !self.world.is_private(ip) {
             return true;
         }
-        let shape = self.shape(self.node(ip).shape);
-        !shape.facts.metadata && (rules.private || self.any_allows_private(rules))
+        let shape = self.node(ip).shape;
+        if self.shape(shape).facts.metadata {
+            return self.opener(Ruling::Enforced, shape).is_some();
+        }
+        rules.private || self.any_allows_private(rules)
     }
 
     fn any_allows_private(&self, rules: &NameRules) -> bool {
-        let ByRuling { enforced, proposed } = &rules.clauses;
-        enforced
+        rules
+            .clauses
+            .enforced
             .iter()
-            .chain(proposed.iter())
             .any(|clause| match self.clause(*clause).peer {
                 ClausePeer::Names { allow_private, .. } => allow_private,
                 ClausePeer::Everywhere

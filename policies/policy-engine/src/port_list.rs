@@ -167,13 +167,41 @@ const fn mask(prefix_len: u8) -> u16 {
     }
 }
 
-/// Whether ports of a rule cover a flow's; an unnamed protocol is covered by "every protocol" alone.
+/// The same ports in order, without overlaps, so that [`covers`] may search.
+pub(crate) fn normalised(ports: Ports) -> Ports {
+    let Ports::Only(mut matches) = ports else {
+        return ports;
+    };
+    matches.retain(|one| one.first <= one.last);
+    matches.sort_unstable();
+    let mut merged: Vec<PortMatch> = Vec::with_capacity(matches.len());
+    for one in matches {
+        match merged.last_mut() {
+            Some(before)
+                if before.protocol == one.protocol
+                    && one.first <= before.last.saturating_add(1) =>
+            {
+                before.last = before.last.max(one.last);
+            }
+            Some(_) | None => merged.push(one),
+        }
+    }
+    Ports::Only(merged)
+}
+
+/// Whether [normalised](normalised) ports cover a flow's; an unnamed protocol is covered by "every protocol" alone.
 pub(crate) fn covers(ports: &Ports, key: PortKey) -> bool {
-    match ports {
-        Ports::Any => true,
-        Ports::Only(matches) => matches.iter().any(|one| {
-            key.protocol == Some(one.protocol) && one.first <= key.port && key.port <= one.last
-        }),
+    match (ports, key.protocol) {
+        (Ports::Any, _) => true,
+        (Ports::Only(_), None) => false,
+        (Ports::Only(matches), Some(protocol)) => {
+            let after =
+                matches.partition_point(|one| (one.protocol, one.first) <= (protocol, key.port));
+            after
+                .checked_sub(1)
+                .map(|at| matches[at])
+                .is_some_and(|one| one.protocol == protocol && key.port <= one.last)
+        }
     }
 }
 
@@ -218,6 +246,25 @@ mod tests {
             reason: ReasonId(reason),
             would_reason: ReasonId(reason),
         }
+    }
+
+    #[test]
+    fn normalised_ports_are_in_order_and_apart() {
+        let tcp = |first, last| PortMatch::range(Protocol::TCP, first, last);
+        let ports = Ports::Only(vec![
+            PortMatch::port(Protocol::UDP, 53),
+            tcp(90, 99),
+            tcp(9, 1),
+            tcp(85, 92),
+            tcp(80, 84),
+            tcp(200, 65535),
+        ]);
+        let expected = vec![
+            tcp(80, 99),
+            tcp(200, 65535),
+            PortMatch::port(Protocol::UDP, 53),
+        ];
+        assert_eq!(normalised(ports), Ports::Only(expected));
     }
 
     #[test]

@@ -68,9 +68,9 @@ enum Named {
 impl Ruleset {
     /// Judges the name of a question to `server` (as the workload addressed it) over `protocol`, as enforced.
     ///
-    /// In order: a guarded metadata name, a Deny by name that stands before every Allow of that name, then the union of
-    /// `rules.dns` where rules have them for that server, port and protocol, else the names of all FQDN rules where a
-    /// policy filters. Whether the workload may talk to the server at all is a flow, and not judged here. A server that
+    /// In order: a guarded metadata name that no rule opens, a Deny by name that stands before every Allow of that name, then
+    /// the union of `rules.dns` where rules have them for that server, port and protocol, else the names of all FQDN rules
+    /// where a policy filters, and the metadata names that a rule opens. Whether the workload may talk to the server at all is a flow, and not judged here. A server that
     /// is not a known resolver is nobody's business.
     pub fn judge_question(
         &self,
@@ -103,7 +103,11 @@ impl Ruleset {
             code: self.settings.refusal,
             reason,
         };
-        if self.is_guarded_name(ruling, name) {
+        let presets = metadata_name(name.as_str()).filter(|_| self.settings.guards);
+        let opened = presets
+            .as_ref()
+            .and_then(|presets| self.opening(ruling, presets));
+        if presets.is_some() && opened.is_none() {
             return refuse(self.questions.metadata_name);
         }
         match self.named(ruling, server, protocol, name) {
@@ -112,6 +116,7 @@ impl Ruleset {
                 reason: self.questions.not_filtered,
             },
             Named::Refused(reason) => refuse(reason),
+            Named::ByNobody if let Some(reason) = opened => QuestionRuling::Forward { reason },
             Named::ByNobody if self.is_expansion(ruling, server, protocol, name) => {
                 // Always NXDOMAIN: at REFUSED some resolvers do not go on to the name that is allowed.
                 let (code, reason) = (RefusalCode::NxDomain, self.questions.expansion);
@@ -195,34 +200,32 @@ impl Ruleset {
             })
     }
 
-    fn is_guarded_name(&self, ruling: Ruling, name: &Name) -> bool {
-        if !self.settings.guards {
-            return false;
-        }
-        let Some(presets) = metadata_name(name.as_str()) else {
-            return false;
-        };
-        !presets
-            .into_iter()
-            .any(|preset| self.is_opened(ruling, preset))
+    /// The first rule of the ruling that opens an address of one of the presets.
+    fn opening(&self, ruling: Ruling, presets: &[Preset]) -> Option<ReasonId> {
+        let addresses = presets.iter().flat_map(|preset| preset.addresses());
+        addresses
+            .filter_map(|address| self.opener(ruling, self.node(*address).shape))
+            .min_by_key(|(rank, _)| *rank)
+            .map(|(_, reason)| reason)
     }
 
-    /// Whether a rule of the ruling opens an address of the preset.
-    fn is_opened(&self, ruling: Ruling, preset: Preset) -> bool {
-        preset.addresses().iter().any(|address| {
-            self.shape(self.node(*address).shape)
-                .clauses
-                .iter()
-                .any(|clause| {
-                    self.clause(*clause).opens_metadata
-                        && self
-                            .place(ruling, *clause)
-                            .is_some_and(|place| match place.effect {
-                                Effect::Decide(outcome) => outcome.verdict == Verdict::Allow,
-                                Effect::Pass | Effect::Log => false,
-                            })
-                })
-        })
+    /// The first Allow of the ruling that opens the metadata address of that shape, on whatever port.
+    pub(crate) fn opener(&self, ruling: Ruling, shape: u32) -> Option<(u32, ReasonId)> {
+        let clauses = self.shape(shape).clauses.iter();
+        clauses
+            .filter(|clause| self.clause(**clause).opens_metadata)
+            .filter_map(|clause| {
+                let place = self.place(ruling, *clause)?;
+                match place.effect {
+                    Effect::Decide(Outcome {
+                        verdict: Verdict::Allow,
+                        reason,
+                        ..
+                    }) => Some((place.rank, reason)),
+                    Effect::Decide(_) | Effect::Pass | Effect::Log => None,
+                }
+            })
+            .min_by_key(|(rank, _)| *rank)
     }
 
     /// The policies that filter the workload's names, in that ruling.

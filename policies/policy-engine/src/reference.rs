@@ -560,13 +560,14 @@ impl<'a> Court<'a> {
             code: self.settings.refusal,
             reason,
         };
-        if self.settings.guards && METADATA_NAMES.contains(&name.as_str()) {
-            let opened = Preset::ALL
-                .into_iter()
-                .any(|preset| preset.names().contains(&name.as_str()) && self.opens_preset(preset));
-            if !opened {
-                return refuse(Reason::Guard(Guard::MetadataName));
-            }
+        let guarded = self.settings.guards && METADATA_NAMES.contains(&name.as_str());
+        let opened = self.rules().find(|(policy, rule)| {
+            let opens = |preset| self.opens_preset(policy, rule, preset);
+            let named = |preset: &Preset| preset.names().contains(&name.as_str());
+            guarded && Preset::ALL.into_iter().filter(named).any(opens)
+        });
+        if guarded && opened.is_none() {
+            return refuse(Reason::Guard(Guard::MetadataName));
         }
         let server = Flow::new(address, protocol, port);
         match self.asks(&server, name) {
@@ -574,6 +575,11 @@ impl<'a> Court<'a> {
             Asks::Named(reason) => RuledQuestion::Forward { reason },
             Asks::Denied(reason) => refuse(reason),
             Asks::NotNamed => {
+                if let Some((policy, rule)) = opened {
+                    return RuledQuestion::Forward {
+                        reason: reason_of(policy, rule, None),
+                    };
+                }
                 for zone in &self.world.search {
                     let below = name.is_below(zone) && !zone.is_root();
                     let short = name.as_str().strip_suffix(zone.as_str()).filter(|_| below);
@@ -642,20 +648,18 @@ impl<'a> Court<'a> {
     }
 
     /// Whether a rule opens an address of the preset, on any port.
-    fn opens_preset(&self, preset: Preset) -> bool {
-        let all_ports = |ports: &Ports| match ports {
-            Ports::Any => vec![(Protocol::TCP, 1)],
-            Ports::Only(list) => list.iter().map(|one| (one.protocol, one.first)).collect(),
-        };
-        self.rules().any(|(policy, rule)| {
-            let own = preset.ports().iter().map(|one| (one.protocol, one.first));
-            preset.addresses().iter().any(|address| {
-                all_ports(&rule.ports)
-                    .into_iter()
-                    .chain(own.clone())
-                    .any(|(protocol, port)| {
-                        self.opens_metadata(policy, rule, &Flow::new(*address, protocol, port))
-                    })
+    fn opens_preset(&self, policy: &Policy, rule: &Rule, preset: Preset) -> bool {
+        let mut ports: Vec<(Protocol, u16)> = preset
+            .ports()
+            .iter()
+            .map(|one| (one.protocol, one.first))
+            .collect();
+        if let Ports::Only(list) = &rule.ports {
+            ports.extend(list.iter().map(|one| (one.protocol, one.first)));
+        }
+        preset.addresses().iter().any(|address| {
+            ports.iter().any(|(protocol, port)| {
+                self.opens_metadata(policy, rule, &Flow::new(*address, *protocol, *port))
             })
         })
     }

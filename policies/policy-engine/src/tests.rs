@@ -1,3 +1,10 @@
+mod build;
 mod differential;
+mod folds;
+mod guards;
+mod limits;
+mod questions;
 mod random;
+mod stories;
+mod tiers;
 mod worlds;

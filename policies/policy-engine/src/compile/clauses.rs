@@ -9,7 +9,7 @@ use policy_model::{
 };
 
 use crate::numbering::number;
-use crate::port_list::intersect;
+use crate::port_list::{intersect, normalised};
 
 /// A peer of a rule, with the ports the rule means there. Numbered from 0 in the order of policies, rules and peers.
 #[derive(Debug)]
@@ -168,7 +168,7 @@ impl Lowered {
         let clause = Clause {
             rule,
             peer,
-            ports,
+            ports: normalised(ports),
             names_address,
             opens_metadata: false,
         };
