@@ -163,7 +163,16 @@ impl<J: Judge> Interceptor<J> {
                 }
             },
         };
-        let age = entry.age(Instant::now());
+        let now = Instant::now();
+        let age = entry.age(now);
+        // Somebody who asked the same may have been let go meanwhile.
+        if let Some(release) = self
+            .judge
+            .release_now(&client, &query, &entry.answered, age)
+        {
+            self.write(&client, &query, &entry, release, now, out);
+            return;
+        }
         let ruling = self.judge.release(&client, &query, &entry.answered, age);
         let Ok(release) = tokio::time::timeout(self.release_within, ruling).await else {
             self.counters.release_timeouts.count();

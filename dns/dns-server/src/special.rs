@@ -17,11 +17,11 @@ pub(crate) fn answer(query: &Query) -> Option<Refusal> {
     if query.class != IN {
         return refusal(Rcode::REFUSED, unsupported("only class IN is answered"));
     }
-    if matches!(
-        query.record_type,
-        RecordType::AXFR | RecordType::IXFR | RecordType::OPT
-    ) {
-        return refusal(Rcode::REFUSED, unsupported("zones are not transferred"));
+    if is_meta(query.record_type) {
+        return refusal(
+            Rcode::REFUSED,
+            unsupported("zone transfers and other meta types are not answered"),
+        );
     }
     let mut zones = query.name.suffixes();
     zones
@@ -35,6 +35,11 @@ pub(crate) fn answer(query: &Query) -> Option<Refusal> {
         .map(|rcode| Refusal { rcode, error: None })
 }
 
+/// Types that are no data: reserved, OPT, and the query and meta types of RFC 6895 §3.1, transfers among them; but ANY.
+fn is_meta(record_type: RecordType) -> bool {
+    matches!(record_type, RecordType(0 | 128..=254) | RecordType::OPT)
+}
+
 #[cfg(test)]
 mod tests {
     use dns_names::{Edns, Name};
@@ -46,6 +51,8 @@ mod tests {
     #[test_case("_dns.resolver.arpa", RecordType::SVCB, Some(Rcode::NOERROR); "designated resolvers")]
     #[test_case("resolver.arpa", RecordType::A, Some(Rcode::NOERROR); "the zone itself")]
     #[test_case("example.com", RecordType::AXFR, Some(Rcode::REFUSED); "transfer")]
+    #[test_case("example.com", RecordType(250), Some(Rcode::REFUSED); "a signature's type")]
+    #[test_case("example.com", RecordType::ANY, None; "everything")]
     #[test_case("example.com", RecordType::A, None; "ordinary")]
     fn by_name_and_type(name: &str, record_type: RecordType, rcode: Option<Rcode>) {
         let query = Query::new(1, Name::parse(name).expect("a name"), record_type);
