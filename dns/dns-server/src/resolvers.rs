@@ -96,32 +96,34 @@ impl SystemResolvers {
     pub fn discover_with(
         read: impl Fn(&Path) -> io::Result<String>,
     ) -> Result<Self, DiscoverError> {
-        let servers = |path: &str| {
-            let path = PathBuf::from(path);
-            let text = match read(&path) {
-                Ok(text) => text,
-                Err(source) => return Err(DiscoverError::Read { path, source }),
-            };
-            let servers = ResolvConf::parse(&text).servers();
+        let conf = |path: &str| match read(Path::new(path)) {
+            Ok(text) => Ok(ResolvConf::parse(&text)),
+            Err(source) => Err(DiscoverError::Read {
+                path: path.into(),
+                source,
+            }),
+        };
+        let some = |servers: Vec<SocketAddr>, path: &str| {
             if servers.is_empty() {
-                Err(DiscoverError::NoServer { path })
+                Err(DiscoverError::NoServer { path: path.into() })
             } else {
                 Ok(servers)
             }
         };
-        let addressed = servers(RESOLV_CONF)?;
-        if !addressed.iter().all(|server| is_stub(server.ip())) {
-            let upstreams = addressed
-                .iter()
-                .filter(|server| !is_stub(server.ip()))
-                .copied()
-                .collect();
-            return Ok(Self {
-                addressed,
-                upstreams,
-            });
-        }
-        let upstreams = servers(RESOLVED_CONF)?;
+        let addressed = some(conf(RESOLV_CONF)?.servers(), RESOLV_CONF)?;
+        let real: Vec<SocketAddr> = addressed
+            .iter()
+            .filter(|server| !is_stub(server.ip()))
+            .copied()
+            .collect();
+        let upstreams = if real.is_empty() {
+            // No default here: a list without servers means that resolved knows none.
+            let listed = conf(RESOLVED_CONF)?.nameservers;
+            let listed = listed.iter().map(|ip| SocketAddr::new(*ip, DOMAIN));
+            some(listed.collect(), RESOLVED_CONF)?
+        } else {
+            real
+        };
         Ok(Self {
             addressed,
             upstreams,
@@ -234,16 +236,15 @@ mod tests {
         );
     }
 
-    #[test]
-    fn a_stub_without_the_list_behind_it_is_an_error() {
-        let read = |path: &Path| match path.to_str() {
-            Some(RESOLV_CONF) => Ok("nameserver 127.0.0.53".to_owned()),
-            Some(_) | None => Err(io::ErrorKind::NotFound.into()),
+    #[test_case(None, "failed to read `/run/systemd/resolve/resolv.conf`"; "no list")]
+    #[test_case(Some("# No DNS servers known."), "`/run/systemd/resolve/resolv.conf` names no server that can be asked"; "an empty list")]
+    fn a_stub_with_nothing_behind_it_is_an_error(list: Option<&str>, message: &str) {
+        let read = |path: &Path| match (path.to_str(), list) {
+            (Some(RESOLV_CONF), _) => Ok("nameserver 127.0.0.53".to_owned()),
+            (_, Some(list)) => Ok(list.to_owned()),
+            (_, None) => Err(io::ErrorKind::NotFound.into()),
         };
-        let error = SystemResolvers::discover_with(read).expect_err("no list");
-        assert_eq!(
-            error.to_string(),
-            "failed to read `/run/systemd/resolve/resolv.conf`"
-        );
+        let error = SystemResolvers::discover_with(read).expect_err("no server");
+        assert_eq!(error.to_string(), message);
     }
 }
