@@ -15,6 +15,7 @@ use prefixes::build_prefixes;
 mod chain;
 pub(crate) mod clauses;
 mod diagnostics;
+mod lowering;
 mod prefixes;
 mod standing;
 

@@ -6,8 +6,9 @@ use crate::faults::{Fault, is_on};
 use crate::fold::LeaseRules;
 use crate::limits::LimitError;
 use crate::lists::Lists;
+use crate::port_list::{PortKey, covers};
 use crate::reason::ReasonId;
-use crate::ruleset::{ByRuling, Ruleset, Ruling, Verdict};
+use crate::ruleset::{ByRuling, Effect, Ruleset, Ruling, Verdict};
 
 /// What a workload wants to send, as the kernel sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -40,6 +41,16 @@ pub enum Age {
     New { now: Time },
     /// It began when every lease given was fresh, and is judged again: it outlives their expiry, not their rules.
     Established,
+}
+
+impl Age {
+    /// Whether a lease that holds until `expires_at` counts.
+    pub(crate) fn admits(self, expires_at: Time) -> bool {
+        match self {
+            Self::New { now } => now <= expires_at,
+            Self::Established => true,
+        }
+    }
 }
 
 /// Both rulings on a flow, and why.
@@ -103,15 +114,15 @@ impl Ruleset {
         let is_of_rule = |clause: &u32| {
             self.place(Ruling::Enforced, *clause)
                 .is_some_and(|place| match place.effect {
-                    crate::ruleset::Effect::Decide(outcome) => outcome.reason == reason,
-                    crate::ruleset::Effect::Pass | crate::ruleset::Effect::Log => false,
+                    Effect::Decide(outcome) => outcome.reason == reason,
+                    Effect::Pass | Effect::Log => false,
                 })
         };
-        let key = crate::port_list::PortKey {
+        let key = PortKey {
             protocol: Some(flow.protocol),
             port: flow.port,
         };
-        let covers = |clause: &u32| crate::port_list::covers(&self.clause(*clause).ports, key);
+        let covers = |clause: &u32| covers(&self.clause(*clause).ports, key);
         let holds = |clauses: &[u32]| clauses.iter().any(|c| is_of_rule(c) && covers(c));
         if holds(&self.shape(node.shape).clauses) {
             return None;
@@ -119,10 +130,7 @@ impl Ruleset {
         leases
             .iter()
             .enumerate()
-            .filter(|(_, lease)| match age {
-                Age::New { now } => now <= lease.expires_at,
-                Age::Established => true,
-            })
+            .filter(|(_, lease)| age.admits(lease.expires_at))
             .filter(|(_, lease)| {
                 let ByRuling { enforced, .. } = self.counting(flow.ip, node, &lease.rules);
                 holds(&enforced)
