@@ -72,12 +72,19 @@ pub struct RunArgs {
     pub command: Vec<std::ffi::OsString>,
 }
 
-/// `egret demo`
+/// `egret demo [-- CMD…]`
 #[derive(Args, Debug)]
+#[command(
+    after_help = "Exit status: 0 every verdict is as it should be, 1 one is not, 2 the tour could not be \
+given; with CMD, its own."
+)]
 pub struct DemoArgs {
     /// How to print the tour
     #[arg(long, short, value_enum, default_value_t = Output::Text)]
     pub output: Output,
+    /// Instead of the tour, run CMD on the tour's internet: a shell, or `egret run … -- curl …`
+    #[arg(last = true, value_name = "CMD")]
+    pub command: Vec<std::ffi::OsString>,
 }
 
 /// `egret check PATH…`

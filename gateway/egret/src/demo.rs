@@ -9,8 +9,10 @@ mod scene;
 mod stage;
 mod tour;
 
+use std::ffi::{OsStr, OsString};
 use std::io::{self, IsTerminal as _, Write as _};
-use std::process::ExitCode;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 use anyhow::Context as _;
@@ -38,6 +40,9 @@ pub fn run(args: &DemoArgs) -> ExitCode {
         );
         return ExitCode::from(NOT_GIVEN);
     }
+    if let Some((program, arguments)) = args.command.split_first() {
+        return visit(program, arguments);
+    }
     match give(args) {
         Ok(true) => ExitCode::from(AS_EXPECTED),
         Ok(false) => ExitCode::from(NOT_AS_EXPECTED),
@@ -64,6 +69,32 @@ fn give(args: &DemoArgs) -> anyhow::Result<bool> {
     }
     printer.closing(&results, begun.elapsed())?;
     Ok(results.iter().all(|result| result.as_expected()))
+}
+
+/// Runs a command on the tour's internet, where no tour is given.
+fn visit(program: &OsStr, arguments: &[OsString]) -> ExitCode {
+    let visited = Stage::build()
+        .context("failed to build the demo's internet")
+        .and_then(|stage| {
+            let mut command = Command::new(program);
+            command.args(arguments);
+            stage.visit(command)
+        });
+    match visited {
+        Ok(status) => {
+            let code = status
+                .code()
+                .or_else(|| status.signal().map(|signal| 128 + signal));
+            ExitCode::from(
+                code.and_then(|code| u8::try_from(code).ok())
+                    .unwrap_or(NOT_GIVEN),
+            )
+        }
+        Err(error) => {
+            say(&format!("egret demo: {error:#}"));
+            ExitCode::from(NOT_GIVEN)
+        }
+    }
 }
 
 fn say(text: &str) {

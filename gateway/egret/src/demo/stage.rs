@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -70,6 +70,16 @@ impl Stage {
             folder: tempfile::Builder::new().prefix("egret-demo-").tempdir()?,
             program: std::env::current_exe().context("failed to find this program's own file")?,
         })
+    }
+
+    /// Runs a command of the user's in the client's namespace, to its end.
+    pub(super) fn visit(&self, command: Command) -> anyhow::Result<ExitStatus> {
+        let program = command.get_program().to_string_lossy().into_owned();
+        let child = self.internet.spawn(command);
+        let mut child = child.with_context(|| format!("failed to start `{program}`"))?;
+        child
+            .wait()
+            .with_context(|| format!("failed to wait for `{program}`"))
     }
 
     /// Plays one scene from its first step to what the world saw of it.
