@@ -16,6 +16,7 @@ mod chain;
 pub(crate) mod clauses;
 mod diagnostics;
 mod lowering;
+mod nesting;
 mod prefixes;
 mod standing;
 

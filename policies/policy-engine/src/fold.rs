@@ -5,7 +5,7 @@ use policy_model::Time;
 
 use crate::compile::clauses::ClausePeer;
 use crate::faults::{Fault, is_on};
-use crate::limits::LimitError;
+use crate::limits::{LimitError, MAX_LISTS};
 use crate::lists::{ListId, Lists};
 use crate::names::NameRules;
 use crate::ruleset::{ByRuling, Node, Ruleset, Ruling, in_scope};
@@ -38,7 +38,7 @@ impl Ruleset {
     /// are over already must be left out by the caller, or give steps that are never used.
     ///
     /// # Errors
-    /// The ruleset has more different lists than [`MAX_LISTS`](crate::MAX_LISTS): nothing is opened then.
+    /// The ruleset has more different lists than [`MAX_LISTS`]: nothing is opened then.
     pub fn fold(
         &self,
         lists: &mut Lists,
@@ -171,7 +171,9 @@ impl Ruleset {
             return Ok(*list);
         }
         let list = lists.intern(port_list(self, node.shape, &names))?;
-        lists.folds.insert(key, list);
+        if lists.folds.len() < MAX_LISTS {
+            lists.folds.insert(key, list);
+        }
         Ok(list)
     }
 }

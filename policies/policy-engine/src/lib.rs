@@ -51,7 +51,8 @@ pub use faults::{Fault, with_fault};
 pub use fold::{LeaseRules, MAX_STEPS, Step};
 pub use guard::{DOH_ADDRESSES, Guard};
 pub use limits::{
-    LimitError, MAX_LISTS, MAX_PATTERNS, MAX_POLICIES, MAX_PORT_ROWS, MAX_PREFIXES, MAX_RULES,
+    LimitError, MAX_LISTS, MAX_OVERLAPS, MAX_PATTERNS, MAX_POLICIES, MAX_PORT_ROWS, MAX_PREFIXES,
+    MAX_RULES,
 };
 pub use lists::{ListId, Lists};
 pub use names::NameRules;

@@ -7,6 +7,9 @@ pub const MAX_RULES: usize = 65_536;
 pub const MAX_PATTERNS: usize = 262_144;
 /// Prefixes and single addresses the rules name, guards included: the order of the kernel's prefix table.
 pub const MAX_PREFIXES: usize = 262_144;
+/// Blocks that hold in a prefix, summed over all prefixes: what wide blocks over many narrow ones cost in memory, 4 octets
+/// each. A thousand rules about all addresses may stand over sixteen thousand prefixes.
+pub const MAX_OVERLAPS: usize = 1 << 24;
 /// Rows of one port list: 65,536 would name every port of one protocol singly.
 pub const MAX_PORT_ROWS: usize = 16_384;
 /// Different port lists of one ruleset, folded ones included: combinations of overlapping name rules multiply, and an
@@ -28,6 +31,8 @@ pub enum LimitError {
         "the policies that select this workload name {got} prefixes, the limit is {MAX_PREFIXES}"
     )]
     Prefixes { got: usize },
+    #[error("wide blocks stand over narrow ones in more than {MAX_OVERLAPS} places")]
+    Overlaps,
     #[error("the ports of one destination need {got} rows, the limit is {MAX_PORT_ROWS}")]
     PortRows { got: usize },
     #[error("the rules give more than {MAX_LISTS} different port lists")]

@@ -16,7 +16,7 @@ pub struct ListId(pub u32);
 pub struct Lists {
     lists: Vec<PortList>,
     ids: HashMap<PortList, ListId>,
-    /// Folds that were made before: what matches there, in both rulings, to the list.
+    /// Folds that were made before, as many as lists may be: what matches there, in both rulings, to the list.
     pub(crate) folds: HashMap<FoldKey, ListId>,
 }
 

@@ -1,4 +1,5 @@
 mod build;
+mod cilium_matrix;
 mod differential;
 mod folds;
 mod guards;

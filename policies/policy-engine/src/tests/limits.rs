@@ -1,7 +1,9 @@
 use policy_model::*;
 
 use super::build::*;
-use crate::{CompileError, LimitError, MAX_PATTERNS, MAX_POLICIES, MAX_RULES, compile};
+use crate::{
+    CompileError, LimitError, MAX_PATTERNS, MAX_POLICIES, MAX_PREFIXES, MAX_RULES, compile,
+};
 
 fn error(policies: &[Policy]) -> CompileError {
     compile(
@@ -56,4 +58,30 @@ fn too_many_port_rows() {
         matches!(found, CompileError::Limit(LimitError::PortRows { .. })),
         "{found:?}"
     );
+}
+
+#[test]
+fn too_many_prefixes() {
+    let nets = (0..=u32::try_from(MAX_PREFIXES).unwrap()).map(|number| {
+        let net = ipnet::Ipv4Net::new(std::net::Ipv4Addr::from_bits(number << 8), 24).unwrap();
+        Peer::Block(Block::new(net.into(), Scope::Any))
+    });
+    let many = rule(Action::Allow, nets.collect(), Ports::Any);
+    let found = error(&[policy("u", TierRef::union(), vec![many])]);
+    assert!(
+        matches!(found, CompileError::Limit(LimitError::Prefixes { .. })),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn too_many_blocks_over_one_another() {
+    let wide = rule(Action::Allow, vec![net("0.0.0.0/0"); 20_000], Ports::Any);
+    let narrow = (0..1_000_u32).map(|number| {
+        let net = ipnet::Ipv4Net::new(std::net::Ipv4Addr::from_bits(number << 16), 24).unwrap();
+        Peer::Block(Block::new(net.into(), Scope::Any))
+    });
+    let narrow = rule(Action::Allow, narrow.collect(), Ports::Any);
+    let found = error(&[policy("u", TierRef::union(), vec![wide, narrow])]);
+    assert_eq!(found, LimitError::Overlaps.into());
 }
