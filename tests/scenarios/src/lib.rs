@@ -1,1 +1,0 @@
-//! Real clients, real sockets, real kernel.
