@@ -149,6 +149,21 @@ spec:
 }
 
 #[test]
+fn a_command_reaches_its_own_servers_on_loopback() {
+    in_lab(|lab| {
+        let script = "import socket
+s = socket.create_server(('127.0.0.1', 0)); s6 = socket.create_server(('::1', 0), family=socket.AF_INET6)
+for server in (s, s6):
+    c = socket.create_connection(server.getsockname()[:2], 5); a, _ = server.accept()
+    a.sendall(b'own'); print(c.recv(9).decode())";
+        let outcome = lab
+            .held(&Lab::allowing(&["api.example.com"]))
+            .run(["python3", "-c", script]);
+        assert_eq!(outcome.stdout, "own\nown\n", "{outcome:#?}");
+    });
+}
+
+#[test]
 fn a_server_inside_answers_those_who_come_to_it() {
     in_lab(|lab| {
         let server = "import socket

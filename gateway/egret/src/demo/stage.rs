@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use gateway_playground::probe::{Sight, sights};
 use gateway_playground::{Behaviour, Internet, Options, Packet, Question};
+use serde_json::Value;
 use tempfile::TempDir;
 
 use super::scene::{Check, Edit, Played, Scene, World};
@@ -261,6 +262,20 @@ fn client_checks(scene: &Scene, seen: &[Sight]) -> Vec<Check> {
         .collect()
 }
 
+/// What a line of the report is about: a question, a record, or a flow.
+fn what_of(line: &Value) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    match line["kind"].as_str() {
+        Some("query") => format!("{} {}", text(&line["name"]), text(&line["type"])),
+        Some("guard") => format!("{} {}", text(&line["name"]), text(&line["address"])),
+        _ => {
+            let to = &line["destination"];
+            let port = to["port"].as_u64().unwrap_or_default();
+            format!("{} {port}/{}", text(&to["ip"]), text(&to["protocol"]))
+        }
+    }
+}
+
 fn length(file: &Path) -> u64 {
     fs::metadata(file).map_or(0, |data| data.len())
 }
@@ -286,10 +301,13 @@ fn reasons(report: &Path, seen: &[Sight]) -> Vec<String> {
     let lines = fs::read_to_string(report).unwrap_or_default();
     let told = lines
         .lines()
-        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
         .filter(|line| line["verdict"] == "deny")
-        .filter_map(|line| line["reason"].as_str().map(str::to_owned));
-    let answered = seen.iter().flat_map(|sight| sight.extended.clone());
+        .filter_map(|line| Some(format!("{}: {}", what_of(&line), line["reason"].as_str()?)));
+    let answered = seen
+        .iter()
+        .flat_map(|sight| &sight.extended)
+        .map(|error| format!("in the answer: {error}"));
     for reason in told.chain(answered) {
         if !reasons.contains(&reason) {
             reasons.push(reason);
