@@ -60,8 +60,6 @@ pub(super) enum World {
     Reached(IpAddr, u16),
     /// Not one packet to this address.
     NothingTo(IpAddr),
-    /// Not one packet to this address and port.
-    NothingToPort(IpAddr, u16),
     /// A question for this name.
     Asked(&'static str),
     /// No question for this name or any below it.

@@ -12,7 +12,7 @@ use super::{Client, Sight};
 /// How long `until` and `file` go on.
 const UNTIL: Duration = Duration::from_secs(20);
 /// And how often they look.
-const PAUSE: Duration = Duration::from_millis(25);
+const PAUSE: Duration = Duration::from_millis(50);
 
 impl Client {
     /// Takes one step.
