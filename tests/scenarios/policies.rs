@@ -109,7 +109,7 @@ spec:
 ";
         let refused = lab.held(policy).run(["true"]);
         assert_eq!(refused.code, Some(125), "{refused:#?}");
-        assert!(refused.stderr.contains("--labels"), "{}", refused.stderr);
+        assert!(refused.stderr.contains("labels"), "{}", refused.stderr);
         let outcome = lab
             .held(policy)
             .with(["--labels", "app=build"])

@@ -57,6 +57,9 @@ fn hold(args: &RunArgs) -> Result<Ended, Failure> {
     let policies = Policies::of(args);
     let given = policies.read()?;
     let surroundings = Surroundings::find(args)?;
+    if args.policy.is_empty() && !args.quiet {
+        telling::say("egret run: no --policy: only the guards hold, everything else is allowed");
+    }
 
     for leftover in sweep_leftovers()? {
         if let Err(error) = &leftover.outcome {
