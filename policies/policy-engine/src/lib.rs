@@ -1,8 +1,8 @@
-//! From policies to decisions: [`compile`] turns the policies of one workload into a [`Ruleset`], which answers flows
+//! From policies to decisions: [`compile()`] turns the policies of one workload into a [`Ruleset`], which answers flows
 //! ([`Ruleset::decide`], with its story in [`Ruleset::explain`]) and DNS questions ([`Ruleset::judge_question`]), and folds
 //! the names an address stands for into what the kernel holds ([`Ruleset::fold`]).
 //!
-//! [`reference`] decides the same flows by walking policies and leases naively; it shares no fold, prefix, port or name
+//! [`mod@reference`] decides the same flows by walking policies and leases naively; it shares no fold, prefix, port or name
 //! index with the rest, and the tests hold the two together at random.
 //!
 //! What this crate deliberately does not do: no I/O, no clock, no YAML, no kernel types. Who learns a name and for how

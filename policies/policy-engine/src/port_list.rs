@@ -189,7 +189,7 @@ pub(crate) fn normalised(ports: Ports) -> Ports {
     Ports::Only(merged)
 }
 
-/// Whether [normalised](normalised) ports cover a flow's; an unnamed protocol is covered by "every protocol" alone.
+/// Whether [normalised] ports cover a flow's; an unnamed protocol is covered by "every protocol" alone.
 pub(crate) fn covers(ports: &Ports, key: PortKey) -> bool {
     match (ports, key.protocol) {
         (Ports::Any, _) => true,
