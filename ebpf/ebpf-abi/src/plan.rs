@@ -1,13 +1,17 @@
 //! What user space wants the tables to hold: plain data, so that whoever decides it needs no kernel.
 
+mod error;
 mod ledger;
+mod rows;
+mod stage;
 
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
 use crate::ports::PortRow;
 
-pub use ledger::{Ledger, PlanError, Write};
+pub use error::PlanError;
+pub use ledger::{Ledger, Write};
 
 /// A ruleset. Immutable once a workload uses it, but for what names open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

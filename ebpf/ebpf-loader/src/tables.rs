@@ -46,7 +46,7 @@ impl Tables {
     /// Writes one row, or removes one. Removing what is not there is done.
     pub(crate) fn write(&mut self, write: &Write) -> Result<(), ApplyError> {
         match write {
-            Write::ListStands(_) => Ok(()),
+            Write::ListStands(_) | Write::ListFalls(_) => Ok(()),
             Write::Port(key, row) => {
                 let place = trie_key(key.bits, key.to_bytes());
                 match row {

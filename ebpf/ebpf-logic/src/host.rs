@@ -95,7 +95,7 @@ impl HostMaps {
     /// One write, as the loader makes it; for tests that stop in the middle.
     pub fn write(&mut self, write: &Write) {
         match write {
-            Write::ListStands(_) => {}
+            Write::ListStands(_) | Write::ListFalls(_) => {}
             Write::Port(key, row) => self.ports.set(key.bits, &key.to_bytes(), *row),
             Write::Prefix(key, row) => self.prefixes.set(key.bits, &key.to_bytes(), *row),
             Write::Learned(key, row) => set(&mut self.learned, &key.to_bytes(), *row),

@@ -136,3 +136,48 @@ fn words(address: &Address, low: u64) -> [u64; 4] {
     let w3 = (((rest >> 62) << 40) | (low & ((1 << 40) - 1))) << STAMP_BITS;
     [w0, w1, w2, w3]
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::host::HostMaps;
+
+    fn target() -> impl Strategy<Value = Target> {
+        // Few values, so that mixtures of two targets meet a third often.
+        let bytes = [0u8, 1, 0x80].map(Just);
+        let byte = proptest::strategy::Union::new(bytes);
+        (proptest::array::uniform16(byte), 0u16..3, 6u8..8).prop_map(|(address, port, protocol)| {
+            Target {
+                address,
+                port,
+                protocol,
+            }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_stored_is_recalled_and_nothing_else(a in target(), b in target(), stamp: u32) {
+            let maps = HostMaps::new(1);
+            let stored = stamped(flow_words(&maps, &a), stamp);
+            prop_assert_eq!(recall(stored, flow_words(&maps, &a)), Recall::Current);
+            if a != b {
+                prop_assert_eq!(recall(stored, flow_words(&maps, &b)), Recall::Other);
+            }
+        }
+
+        #[test]
+        fn two_writers_make_no_third(a in target(), b in target(), mask in 1u8..15, stamps: (u32, u32)) {
+            prop_assume!((stamps.0 ^ stamps.1) & 0x3f_ffff != 0);
+            let maps = HostMaps::new(1);
+            let first = stamped(flow_words(&maps, &a), stamps.0);
+            let second = stamped(flow_words(&maps, &b), stamps.1);
+            let mixed = core::array::from_fn(|at| if mask >> at & 1 == 1 { first[at] } else { second[at] });
+            for wanted in [&a, &b, &Target { port: b.port, ..a }, &Target { address: b.address, ..a }] {
+                prop_assert_eq!(recall(mixed, flow_words(&maps, wanted)), Recall::Other);
+            }
+        }
+    }
+}

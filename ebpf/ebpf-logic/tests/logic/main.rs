@@ -1,0 +1,14 @@
+//! The decision code over the host's tables: the same source the kernel runs.
+#![expect(
+    clippy::unwrap_used,
+    clippy::unwrap_in_result,
+    reason = "what a test cannot set up fails it"
+)]
+
+mod batches;
+mod calls;
+mod faults;
+mod lookup;
+mod packets;
+mod properties;
+mod world;
