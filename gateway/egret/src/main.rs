@@ -1,21 +1,26 @@
 //! The `egret` program. See the library beside it.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use clap::error::ErrorKind;
 use egret::cli::{Cli, Verb};
 
 fn main() -> ExitCode {
     // Before anything else: this may be a stage of a held command's start, not an ordinary one.
-    let arguments: Vec<std::ffi::OsString> = std::env::args_os().collect();
+    let arguments: Vec<OsString> = std::env::args_os().collect();
     if let Some(status) = gateway_sandbox::stage_main(&arguments) {
         return status;
     }
-    let cli = match Cli::try_parse_from(&arguments) {
-        Ok(cli) => cli,
-        Err(error) => return usage(&error, arguments.get(1)),
-    };
-    match cli.verb {
+    match Cli::try_parse_from(&arguments) {
+        Ok(cli) => act(cli.verb),
+        Err(error) => misused(&error, arguments.get(1)),
+    }
+}
+
+fn act(verb: Verb) -> ExitCode {
+    match verb {
         Verb::Run(args) => egret::run::run(&args),
         Verb::Demo(args) => egret::demo::run(&args),
         Verb::Probe { steps } => gateway_playground::probe::run(steps),
@@ -24,14 +29,13 @@ fn main() -> ExitCode {
     }
 }
 
-/// What clap has to say. Bad usage of `run` is one of Egret's own failures there, so that no status of a command's is
-/// mistaken for it.
-fn usage(error: &clap::Error, verb: Option<&std::ffi::OsString>) -> ExitCode {
+/// Bad usage is 2 where a verb answers something, and 125 where the status is the command's own.
+fn misused(error: &clap::Error, verb: Option<&OsString>) -> ExitCode {
     // Nobody is left to tell when standard error is gone.
     drop(error.print());
-    match (error.use_stderr(), verb) {
-        (false, _) => ExitCode::SUCCESS,
-        (true, Some(verb)) if verb == "run" => ExitCode::from(125),
-        (true, _) => ExitCode::from(2),
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
+        _ if verb.is_some_and(|verb| verb == "run") => ExitCode::from(125),
+        _ => ExitCode::from(2),
     }
 }

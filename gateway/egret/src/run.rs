@@ -21,6 +21,7 @@ use ebpf_abi::plan::WorkloadId;
 use ebpf_loader::{Kernel, Options, cgroup_level};
 use gateway_sandbox::{Ended, HeldSignals, HostSockets, Prepared, Running, Spec, sweep_leftovers};
 use gateway_state::{GatewayState, Mode};
+use nix::unistd::geteuid;
 use policy_model::Settings;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -50,6 +51,9 @@ pub fn run(args: &RunArgs) -> ExitCode {
 }
 
 fn hold(args: &RunArgs) -> Result<Ended, Failure> {
+    if !geteuid().is_root() {
+        return Err(Failure::NotRoot);
+    }
     // Signals first: no thread may exist yet that would die of them.
     let signals = HeldSignals::take()?;
 

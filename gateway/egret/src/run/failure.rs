@@ -15,6 +15,11 @@ const EGRET_FAILED: u8 = 125;
 /// Why a command was not run, or not to its end.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
+    #[error(
+        "it holds a command in the kernel (cgroup, namespaces, BPF programs), which needs root: run it with sudo; the \
+         command itself then runs as you"
+    )]
+    NotRoot,
     #[error("policies could not be read")]
     Files(Vec<PolicyFileError>),
     /// The diagnostics, as text with places and excerpts.
