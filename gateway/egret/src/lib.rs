@@ -11,6 +11,7 @@ pub mod check;
 pub mod cli;
 pub mod clock;
 pub mod demo;
+pub mod explain;
 pub mod machine;
 pub mod policy_files;
 pub mod render;

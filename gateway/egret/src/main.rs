@@ -25,7 +25,7 @@ fn act(verb: Verb) -> ExitCode {
         Verb::Demo(args) => egret::demo::run(&args),
         Verb::Probe { steps } => gateway_playground::probe::run(steps),
         Verb::Check(args) => egret::check::run(&args),
-        Verb::Explain(_) => ExitCode::from(2),
+        Verb::Explain(args) => egret::explain::run(&args),
     }
 }
 

@@ -206,6 +206,11 @@ pub fn complain(verb: &str, error: &(dyn std::error::Error + 'static)) {
     drop(writeln!(io::stderr(), "{text}"));
 }
 
+/// Writes diagnostics that kept a verb from its answer to standard error.
+pub fn complain_with(text: &str) {
+    drop(io::stderr().lock().write_all(text.as_bytes()));
+}
+
 /// `1 rule`, `2 rules`.
 #[must_use]
 pub fn count(number: usize, one: &str, many: &str) -> String {

@@ -1,0 +1,268 @@
+//! The answer for programs.
+
+use policy_cases::Who;
+use policy_engine::{Explanation, Miss, Reason, RuleReason, TierOutcome, Verdict};
+use policy_model::DenyStyle;
+use serde::Serialize;
+
+use super::question::To;
+use super::{Answer, text};
+use crate::render::{DiagnosticJson, ObjectJson};
+
+pub(super) fn answer(answer: &Answer) -> String {
+    let deciding = answer.deciding().map(|flow| &flow.enforced);
+    let refused = answer
+        .question
+        .as_ref()
+        .filter(|question| question.verdict == Verdict::Deny);
+    let json = AnswerJson {
+        verdict: answer.verdict().as_str(),
+        would: answer.would().as_str(),
+        how: (answer.verdict() == Verdict::Deny).then(|| {
+            match (refused, deciding.map(|story| story.decision.style)) {
+                (Some(_), _) | (None, None | Some(DenyStyle::Reject)) => "reject",
+                (None, Some(DenyStyle::Drop)) => "drop",
+            }
+        }),
+        to: match &answer.destination.to {
+            To::Host(name) => name.without_dot().to_owned(),
+            To::Ip(ip) => ip.to_string(),
+        },
+        protocol: answer.destination.protocol.to_string(),
+        port: answer.destination.port,
+        made_up: answer.fresh,
+        reason: match (refused, deciding) {
+            (None, Some(story)) => Some(ReasonJson::from(&story.reason)),
+            (Some(_), _) | (None, None) => None,
+        },
+        question: answer.question.as_ref().map(|question| QuestionJson {
+            verdict: question.verdict.as_str(),
+            would: question.would.map(Verdict::as_str),
+            rcode: question.rcode.map(|rcode| rcode.to_string()),
+            text: question.by.as_ref().map_or("", |by| by.text.as_str()),
+            policies: match question.by.as_ref().map(|by| &by.who) {
+                Some(Who::Policies(policies)) => policies.iter().map(ObjectJson::from).collect(),
+                Some(Who::Guard | Who::Default) | None => Vec::new(),
+            },
+        }),
+        addresses: answer
+            .flows
+            .iter()
+            .map(|flow| AddressJson::of(&flow.enforced, flow.proposed.verdict, answer))
+            .collect(),
+        diagnostics: answer
+            .diagnostics
+            .iter()
+            .map(DiagnosticJson::from)
+            .collect(),
+    };
+    let mut text =
+        serde_json::to_string_pretty(&json).expect("strings and numbers are always JSON");
+    text.push('\n');
+    text
+}
+
+#[derive(Serialize)]
+struct AnswerJson<'a> {
+    verdict: &'static str,
+    would: &'static str,
+    how: Option<&'static str>,
+    to: String,
+    protocol: String,
+    /// ICMP: type and code, as `type * 256 + code`.
+    port: u16,
+    /// Whether the address of the host is made up, because nobody resolved it.
+    made_up: bool,
+    /// What decided; nothing where the question did.
+    reason: Option<ReasonJson<'a>>,
+    /// The look-up, where names are filtered.
+    question: Option<QuestionJson<'a>>,
+    addresses: Vec<AddressJson<'a>>,
+    diagnostics: Vec<DiagnosticJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct ReasonJson<'a> {
+    code: &'static str,
+    text: String,
+    tier: Option<String>,
+    rule: Option<RuleJson<'a>>,
+    policies: Vec<ObjectJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct RuleJson<'a> {
+    policy: ObjectJson<'a>,
+    index: u32,
+    name: Option<&'a str>,
+    action: &'static str,
+    file: &'a str,
+    line: u32,
+    column: u32,
+    path: &'a str,
+    closed: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct QuestionJson<'a> {
+    verdict: &'static str,
+    would: Option<&'static str>,
+    rcode: Option<String>,
+    text: &'a str,
+    policies: Vec<ObjectJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct AddressJson<'a> {
+    ip: String,
+    verdict: &'static str,
+    would: &'static str,
+    reason: ReasonJson<'a>,
+    names: Vec<LeaseJson<'a>>,
+    guards: Vec<&'static str>,
+    tiers: Vec<TierJson<'a>>,
+    default: DefaultJson<'a>,
+    unselected: Vec<ObjectJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct LeaseJson<'a> {
+    name: &'a str,
+    live: bool,
+    /// Seconds; 0 where it is over.
+    left: u64,
+}
+
+#[derive(Serialize)]
+struct TierJson<'a> {
+    tier: String,
+    outcome: &'static str,
+    rules: Vec<TraceJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct TraceJson<'a> {
+    #[serde(flatten)]
+    rule: RuleJson<'a>,
+    matches: bool,
+    decides: bool,
+    /// Why it does not match.
+    miss: Option<&'static str>,
+    text: String,
+}
+
+#[derive(Serialize)]
+struct DefaultJson<'a> {
+    verdict: &'static str,
+    reason: ReasonJson<'a>,
+}
+
+impl<'a> From<&'a Reason> for ReasonJson<'a> {
+    fn from(reason: &'a Reason) -> Self {
+        Self {
+            code: reason.code(),
+            text: reason.to_string(),
+            tier: reason.tier().map(ToString::to_string),
+            rule: reason.rule().map(RuleJson::from),
+            policies: reason
+                .policies()
+                .into_iter()
+                .map(ObjectJson::from)
+                .collect(),
+        }
+    }
+}
+
+impl<'a> From<&'a RuleReason> for RuleJson<'a> {
+    fn from(rule: &'a RuleReason) -> Self {
+        Self {
+            policy: ObjectJson::from(&rule.policy),
+            index: rule.index,
+            name: rule.name.as_deref(),
+            action: rule.action.as_str(),
+            file: &rule.origin.source,
+            line: rule.origin.line,
+            column: rule.origin.column,
+            path: &rule.origin.path,
+            closed: rule.closed,
+        }
+    }
+}
+
+impl<'a> AddressJson<'a> {
+    fn of(story: &'a Explanation, would: Verdict, answer: &Answer) -> Self {
+        let (default, reason) = &story.default;
+        Self {
+            ip: story.flow.ip.to_string(),
+            verdict: story.verdict.as_str(),
+            would: would.as_str(),
+            reason: ReasonJson::from(&story.reason),
+            names: story
+                .leases
+                .iter()
+                .map(|trace| LeaseJson {
+                    name: trace.lease.question.without_dot(),
+                    live: trace.live,
+                    left: trace.lease.expires_at.saturating_sub(answer.now).as_secs(),
+                })
+                .collect(),
+            guards: story.guards.iter().map(|guard| guard.code()).collect(),
+            tiers: story
+                .tiers
+                .iter()
+                .map(|tier| TierJson::of(tier, story))
+                .collect(),
+            default: DefaultJson {
+                verdict: default.as_str(),
+                reason: ReasonJson::from(reason),
+            },
+            unselected: story.unselected.iter().map(ObjectJson::from).collect(),
+        }
+    }
+}
+
+impl<'a> TierJson<'a> {
+    fn of(tier: &'a policy_engine::TierTrace, story: &Explanation) -> Self {
+        let deciding = match tier.outcome {
+            TierOutcome::Decided(at) | TierOutcome::Passed(at) => Some(at),
+            TierOutcome::DeniedAtEnd | TierOutcome::Next | TierOutcome::NotReached => None,
+        };
+        Self {
+            tier: tier.tier.to_string(),
+            outcome: match tier.outcome {
+                TierOutcome::Decided(_) => "decided",
+                TierOutcome::Passed(_) => "passed",
+                TierOutcome::DeniedAtEnd => "denied-at-end",
+                TierOutcome::Next => "next",
+                TierOutcome::NotReached => "not-reached",
+            },
+            rules: tier
+                .rules
+                .iter()
+                .enumerate()
+                .map(|(index, trace)| TraceJson {
+                    rule: RuleJson::from(&trace.rule),
+                    matches: trace.miss.is_none(),
+                    decides: deciding == Some(index),
+                    miss: trace.miss.map(miss_code),
+                    text: trace
+                        .miss
+                        .map_or_else(|| "matches".to_owned(), |miss| text::miss_text(miss, story)),
+                })
+                .collect(),
+        }
+    }
+}
+
+const fn miss_code(miss: Miss) -> &'static str {
+    match miss {
+        Miss::Guarded(_) => "guarded",
+        Miss::Expired { .. } => "expired",
+        Miss::Private { .. } => "private",
+        Miss::NameRefused { .. } => "name-refused",
+        Miss::Ports => "ports",
+        Miss::Name => "name",
+        Miss::Address => "address",
+        Miss::Closed(_) => "closed",
+    }
+}

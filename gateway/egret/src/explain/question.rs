@@ -1,0 +1,131 @@
+//! The destination, as the command line names it.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use dns_names::{Name, NameError};
+use policy_model::Protocol;
+
+/// Where a flow goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Destination {
+    pub(super) to: To,
+    pub(super) protocol: Protocol,
+    /// ICMP: `type << 8 | code`; protocols without ports: 0.
+    pub(super) port: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum To {
+    Host(Name),
+    Ip(IpAddr),
+}
+
+/// Why `--to` and `--port` name no destination.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum DestinationError {
+    #[error("--to `{text}` is neither an address nor a name")]
+    To {
+        text: String,
+        #[source]
+        source: NameError,
+    },
+    #[error(
+        "--port `{text}`: expected N, N/TCP, N/UDP, N/SCTP, TYPE/ICMP, TYPE:CODE/ICMP or a protocol's number behind the /"
+    )]
+    Port { text: String },
+}
+
+impl Destination {
+    /// Reads `--to HOST|IP` and `--port N[/PROTO]`.
+    pub(super) fn parse(to: &str, port: &str) -> Result<Self, DestinationError> {
+        let bare = to
+            .strip_prefix('[')
+            .and_then(|to| to.strip_suffix(']'))
+            .unwrap_or(to);
+        let to = match bare.parse::<IpAddr>() {
+            Ok(ip) => To::Ip(ip.to_canonical()),
+            Err(_) => To::Host(Name::parse(to).map_err(|source| DestinationError::To {
+                text: to.to_owned(),
+                source,
+            })?),
+        };
+        let (protocol, port) = parse_port(port).ok_or_else(|| DestinationError::Port {
+            text: port.to_owned(),
+        })?;
+        // ICMP is what the family of the address calls it.
+        let protocol = match (&to, protocol) {
+            (To::Ip(IpAddr::V6(_)), Protocol::ICMP) => Protocol::ICMPV6,
+            (_, protocol) => protocol,
+        };
+        Ok(Self { to, protocol, port })
+    }
+}
+
+fn parse_port(text: &str) -> Option<(Protocol, u16)> {
+    let (number, protocol) = match text.split_once('/') {
+        Some((number, protocol)) => (number, Protocol::parse(protocol)?),
+        None => (text, Protocol::TCP),
+    };
+    if matches!(protocol, Protocol::ICMP | Protocol::ICMPV6) {
+        let (kind, code) = number.split_once(':').unwrap_or((number, "0"));
+        return Some((
+            protocol,
+            u16::from_be_bytes([kind.parse().ok()?, code.parse().ok()?]),
+        ));
+    }
+    let port: u16 = number.parse().ok()?;
+    match (protocol.has_ports(), port) {
+        (true, 0) => None,
+        (true, port) => Some((protocol, port)),
+        (false, _) => Some((protocol, 0)),
+    }
+}
+
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.to {
+            To::Host(name) => f.write_str(name.without_dot())?,
+            To::Ip(ip) => write!(f, "{ip}")?,
+        }
+        let [kind, code] = self.port.to_be_bytes();
+        match self.protocol {
+            Protocol::ICMP | Protocol::ICMPV6 => {
+                write!(f, " {} type {kind} code {code}", self.protocol)
+            }
+            protocol if protocol.has_ports() => write!(f, " {}/{protocol}", self.port),
+            protocol => write!(f, " protocol {protocol}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use test_case::test_case;
+
+    use super::*;
+
+    #[test_case("api.example.com", "443", "api.example.com 443/TCP"; "a name")]
+    #[test_case("192.0.2.1", "53/udp", "192.0.2.1 53/UDP"; "small letters")]
+    #[test_case("[2001:db8::1]", "443", "2001:db8::1 443/TCP"; "brackets")]
+    #[test_case("::ffff:192.0.2.1", "443", "192.0.2.1 443/TCP"; "a mapped address")]
+    #[test_case("192.0.2.1", "8/ICMP", "192.0.2.1 ICMP type 8 code 0"; "icmp")]
+    #[test_case("2001:db8::1", "128:1/ICMP", "2001:db8::1 ICMPv6 type 128 code 1"; "icmp over ipv6")]
+    #[test_case("192.0.2.1", "0/47", "192.0.2.1 protocol 47"; "a protocol without ports")]
+    fn destinations(to: &str, port: &str, expected: &str) {
+        assert_eq!(
+            Destination::parse(to, port).map(|destination| destination.to_string()),
+            Ok(expected.to_owned())
+        );
+    }
+
+    #[test_case("a..b", "443"; "no name")]
+    #[test_case("a.example", "0"; "port zero")]
+    #[test_case("a.example", "65536"; "port too large")]
+    #[test_case("a.example", "443/FOO"; "no protocol")]
+    #[test_case("a.example", "300/ICMP"; "no icmp type")]
+    #[test_case("a.example", ""; "nothing")]
+    fn no_destinations(to: &str, port: &str) {
+        assert!(Destination::parse(to, port).is_err());
+    }
+}
