@@ -116,8 +116,13 @@ pub(crate) fn remove_made(dir: &Path, record: &Record) -> Result<(), CleanupErro
             slot_route::remove(route.port).map_err(|source| CleanupError::Route { source })?;
         }
     }
-    fs::remove_dir_all(dir).map_err(|source| CleanupError::Dir {
-        dir: dir.to_owned(),
-        source,
-    })
+    match fs::remove_dir_all(dir) {
+        Ok(()) => Ok(()),
+        // A sweep takes empty directories.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(CleanupError::Dir {
+            dir: dir.to_owned(),
+            source,
+        }),
+    }
 }

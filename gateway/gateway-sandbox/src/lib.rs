@@ -14,6 +14,20 @@
 //! empties the cgroup *while the kernel programs are still attached* and removes what was made; init is killed by
 //! its parent-death signal besides.
 //!
+//! How a run goes:
+//!
+//! ```text
+//! stage_main(args)                    first thing in main: a hidden stage ends here
+//! HeldSignals::take()                 before any thread exists
+//! sweep_leftovers()                   what dead runs left
+//! Prepared::prepare(spec)             run directory, keeper, cgroup; name policies and report in spec.protected
+//!   .add_slot_route(port)             IPv6 slot addresses
+//!   .cgroup().dir(), .id(), .level()  attach the kernel programs, write the tables
+//!   .start(program, args, signals)    links go to the keeper; returns once CMD has been executed
+//! Running::wait().await               CMD's end; .kill() to bring it about
+//! Running::close()                    everything removed; only now drop the kernel programs
+//! ```
+//!
 //! This crate loads no BPF, reads no policy and starts no interceptor. It decides nothing about destinations.
 //!
 //! Types to know: [`Spec`] (what is wanted), [`Prepared`] (a cgroup to attach to), [`Running`] (the command),

@@ -158,13 +158,22 @@ pub(crate) fn abandoned(base: &Path) -> Result<(Gate, Vec<(PathBuf, File)>), Run
         if !path.is_dir() {
             continue;
         }
-        let lock = match open_lock(&path) {
+        let path_of_lock = path.join("lock");
+        let lock = match File::open(&path_of_lock) {
             Ok(lock) => lock,
-            // A keeper removed it while we looked.
-            Err(RunDirError::Lock { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            // A keeper is removing it, or whoever made it died before the lock was there. Not created here: a
+            // directory that is being removed must stay empty.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                // Not empty, or gone: both are the keeper's.
+                fs::remove_dir(&path).ok();
                 continue;
             }
-            Err(error) => return Err(error),
+            Err(source) => {
+                return Err(RunDirError::Lock {
+                    path: path_of_lock,
+                    source,
+                });
+            }
         };
         match lock.try_lock() {
             Ok(()) => free.push((path, lock)),

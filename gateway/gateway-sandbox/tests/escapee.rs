@@ -1,6 +1,7 @@
-//! Tries one way out and prints what the kernel says: `ok` or the error's name.
+//! Tries one way out and prints what the kernel says: `ok` or the error's name. Or listens to signals: a shell's traps lose
+//! or double them around a fork.
 //!
-//! `gateway-sandbox-escapee call NUMBER ARGUMENT…`, `… connect PATH|@ABSTRACT`, `… take PID FD`, `… 32-bit`
+//! `gateway-sandbox-escapee call NUMBER ARGUMENT…`, `… connect PATH|@ABSTRACT`, `… take PID FD`, `… 32-bit`, `… listen`
 
 #![expect(clippy::print_stdout, reason = "its output is its result")]
 
@@ -9,6 +10,7 @@ use std::os::unix::net::{SocketAddr, UnixStream};
 use std::process::ExitCode;
 
 use nix::errno::Errno;
+use nix::sys::signal::{SigSet, Signal};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -17,6 +19,7 @@ fn main() -> ExitCode {
         ["call", number, arguments @ ..] => call(number, arguments),
         ["connect", address] => connect(address),
         ["take", pid, fd] => take(pid, fd),
+        ["listen"] => return listen(),
         ["32-bit"] => call_32_bit(),
         _ => return ExitCode::FAILURE,
     };
@@ -50,6 +53,28 @@ fn call(number: &str, arguments: &[&str]) -> Result<(), Errno> {
 fn take(pid: &str, fd: &str) -> Result<(), Errno> {
     let pidfd = system_call(libc::SYS_pidfd_open, [parse(pid)?, 0, 0, 0, 0, 0])?;
     system_call(libc::SYS_pidfd_getfd, [pidfd, parse(fd)?, 0, 0, 0, 0]).map(drop)
+}
+
+/// Says `ready`, then `got` for each of HUP, INT and USR1, and ends with `term` and status 3 on TERM.
+fn listen() -> ExitCode {
+    let set = SigSet::from_iter([
+        Signal::SIGHUP,
+        Signal::SIGINT,
+        Signal::SIGUSR1,
+        Signal::SIGTERM,
+    ]);
+    if set.thread_block().is_err() {
+        return ExitCode::FAILURE;
+    }
+    println!("ready");
+    while let Ok(signal) = set.wait() {
+        if signal == Signal::SIGTERM {
+            println!("term");
+            return ExitCode::from(3);
+        }
+        println!("got");
+    }
+    ExitCode::FAILURE
 }
 
 fn parse(text: &str) -> Result<i64, Errno> {

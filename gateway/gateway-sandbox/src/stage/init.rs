@@ -89,7 +89,8 @@ impl Init {
     }
 
     /// Starts the command with no signal blocked. Ours are for that moment not blocked either, and the kernel then
-    /// throws away what others send to the first process of a namespace; an end that falls into it is seen by `reap`.
+    /// throws away what others send to the first process of a namespace: an end that falls into it is seen by `reap`, and
+    /// a signal to the whole group may come to the command twice.
     fn spawn(&self, command: &mut Command) -> io::Result<Child> {
         let all = SigSet::all();
         all.thread_unblock()?;

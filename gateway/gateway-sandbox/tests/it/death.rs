@@ -4,7 +4,7 @@ use std::path::Path;
 
 use nix::sys::signal::{Signal, kill};
 
-use crate::held::{Live, held, is_root, run};
+use crate::held::{Live, held, in_own_mounts, is_root, run};
 
 const DAEMON: &str = "setsid sh -c 'sleep 1000 & wait' & echo ready; wait";
 
@@ -46,34 +46,37 @@ fn the_next_start_removes_what_is_dead_and_only_that() {
     if !is_root("the_next_start_removes_what_is_dead_and_only_that") {
         return;
     }
-    let mut neighbour = live();
-    let mut dead = live();
-    let keeper = dead.child("egret-keeper");
-    // Stopped first, so that it cannot do its work between the two.
-    kill(keeper, Signal::SIGSTOP).expect("it lives");
-    dead.signal(Signal::SIGKILL);
-    kill(keeper, Signal::SIGKILL).expect("it lives");
-    assert_eq!(dead.rest_of_output(), "", "init dies with its parent");
-    dead.supervisor.wait().expect("it ended");
-    dead.wait_for_keeper();
-    assert!(
-        dead.cgroup.is_dir() && dead.dir.is_dir(),
-        "nobody was left to remove them"
-    );
+    // In a `/run` of its own: the other tests' starts sweep, too.
+    in_own_mounts(|| {
+        let mut neighbour = live();
+        let mut dead = live();
+        let keeper = dead.child("egret-keeper");
+        // Stopped first, so that it cannot do its work between the two.
+        kill(keeper, Signal::SIGSTOP).expect("it lives");
+        dead.signal(Signal::SIGKILL);
+        kill(keeper, Signal::SIGKILL).expect("it lives");
+        assert_eq!(dead.rest_of_output(), "", "init dies with its parent");
+        dead.supervisor.wait().expect("it ended");
+        dead.wait_for_keeper();
+        assert!(
+            dead.cgroup.is_dir() && dead.dir.is_dir(),
+            "nobody was left to remove them"
+        );
 
-    assert_eq!(run(&["true"]).code, Some(0));
+        assert_eq!(run(&["true"]).code, Some(0));
 
-    assert!(
-        !dead.cgroup.exists() && !dead.dir.exists(),
-        "{}",
-        dead.cgroup.display()
-    );
-    assert!(neighbour.cgroup.is_dir() && neighbour.dir.is_dir());
-    assert!(Path::new(&format!("/proc/{}", neighbour.child("egret-init"))).exists());
-    neighbour.signal(Signal::SIGKILL);
-    neighbour.rest_of_output();
-    neighbour.wait_for_keeper();
-    neighbour.supervisor.wait().expect("it ended");
+        assert!(
+            !dead.cgroup.exists() && !dead.dir.exists(),
+            "{}",
+            dead.cgroup.display()
+        );
+        assert!(neighbour.cgroup.is_dir() && neighbour.dir.is_dir());
+        assert!(Path::new(&format!("/proc/{}", neighbour.child("egret-init"))).exists());
+        neighbour.signal(Signal::SIGKILL);
+        neighbour.rest_of_output();
+        neighbour.wait_for_keeper();
+        neighbour.supervisor.wait().expect("it ended");
+    });
 }
 
 #[test]

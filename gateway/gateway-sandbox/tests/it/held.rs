@@ -1,8 +1,8 @@
 //! Starts `gateway-sandbox-held` and reads what came of it.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdout, Command, Output, Stdio};
 use std::thread;
 
@@ -71,6 +71,16 @@ pub(crate) struct Live {
     /// The directory of its notes.
     pub(crate) dir: PathBuf,
     pub(crate) cgroup: PathBuf,
+    /// Opened while it is surely there.
+    lock: File,
+}
+
+impl Drop for Live {
+    /// A test that fails leaves nothing behind either.
+    fn drop(&mut self) {
+        self.supervisor.kill().ok();
+        self.supervisor.wait().ok();
+    }
 }
 
 impl Live {
@@ -81,21 +91,28 @@ impl Live {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the test binary is built");
-        let mut stdout = BufReader::new(supervisor.stdout.take().expect("piped"));
+        let stdout = BufReader::new(supervisor.stdout.take().expect("piped"));
         let mut stderr = BufReader::new(supervisor.stderr.take().expect("piped"));
         let mut run = String::new();
         stderr.read_line(&mut run).expect("readable");
         let (dir, cgroup) = run.trim().split_once(' ').expect("`--say-run` was given");
-        let mut line = String::new();
-        stdout.read_line(&mut line).expect("readable");
-        assert_eq!(line, "ready\n");
-        Self {
+        let mut live = Self {
             dir: dir.into(),
             cgroup: cgroup.into(),
+            lock: File::open(Path::new(dir).join("lock")).expect("a live run has a lock"),
             supervisor,
             stdout,
             _stderr: stderr,
-        }
+        };
+        assert_eq!(live.line(), "ready\n");
+        live
+    }
+
+    /// The next line of its output.
+    pub(crate) fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).expect("readable");
+        line
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
@@ -133,9 +150,8 @@ impl Live {
 
     /// Waits until whoever holds the run's lock is gone.
     pub(crate) fn wait_for_keeper(&self) {
-        if let Ok(lock) = fs::File::open(self.dir.join("lock")) {
-            lock.lock().expect("a lock");
-        }
+        self.lock.lock().expect("a lock");
+        self.lock.unlock().expect("a lock");
     }
 }
 

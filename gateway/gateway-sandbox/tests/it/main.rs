@@ -15,5 +15,6 @@ mod processes;
 mod signals;
 mod status;
 mod system_calls;
+mod terminal;
 mod unix_sockets;
 mod users;

@@ -1,5 +1,6 @@
 //! What a held command sees of other processes and can do to them.
 
+use nix::sys::signal::Signal;
 use test_case::test_case;
 
 use crate::held::{ESCAPEE, Live, held, is_root, shell};
@@ -79,11 +80,18 @@ fn the_supervisor_is_not_there_by_its_number() {
     if !is_root("the_supervisor_is_not_there_by_its_number") {
         return;
     }
-    let neighbour = Live::start(&mut held(&["--say-run", "sh", "-c", "echo ready; read x"]));
+    let mut neighbour = Live::start(&mut held(&[
+        "--say-run",
+        "sh",
+        "-c",
+        "echo ready; exec sleep 1000",
+    ]));
     let pid = neighbour.pid();
     let outcome = shell(&format!(
         "kill -0 {pid} 2>/dev/null && echo reached; ls -d /proc/{pid} 2>/dev/null"
     ));
+    neighbour.signal(Signal::SIGTERM);
+    neighbour.supervisor.wait().expect("it ended");
     assert_eq!(outcome.stdout, "", "{outcome:?}");
 }
 
