@@ -4,7 +4,6 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use clap::error::ErrorKind;
 use egret::cli::{Cli, Verb};
 
 fn main() -> ExitCode {
@@ -33,9 +32,13 @@ fn act(verb: Verb) -> ExitCode {
 fn misused(error: &clap::Error, verb: Option<&OsString>) -> ExitCode {
     // Nobody is left to tell when standard error is gone.
     drop(error.print());
-    match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
-        _ if verb.is_some_and(|verb| verb == "run") => ExitCode::from(125),
-        _ => ExitCode::from(2),
-    }
+    let asked_for = !error.use_stderr();
+    let is_run = verb.is_some_and(|verb| verb == "run");
+    ExitCode::from(if asked_for {
+        0
+    } else if is_run {
+        125
+    } else {
+        2
+    })
 }

@@ -12,7 +12,7 @@ use dns_names::{Name, Record, RecordData, Resolution};
 use ebpf_abi::plan::{ListId, Op, RulesetId, WorkloadId};
 use ebpf_abi::workload_flags;
 use policy_dialects::Context;
-use policy_model::{Policy, Resolver, Settings, Time, Workload, World};
+use policy_model::{Guarded, Policy, Resolver, Settings, Time, Workload, World};
 
 use crate::{GatewayState, Mode, Plan};
 
@@ -181,7 +181,10 @@ fn the_guard_strips_private_addresses_of_names_that_open_something() {
     let view = state.view();
     let workload = view.workload(COMMAND).unwrap();
     let screened = workload.screen(&answer("api.example.com", &["203.0.113.7", "10.0.0.1"], 60));
-    assert_eq!(screened.stripped, ["10.0.0.1".parse::<IpAddr>().unwrap()]);
+    assert_eq!(
+        screened.stripped,
+        [("10.0.0.1".parse::<IpAddr>().unwrap(), Guarded::Private)]
+    );
     let unwanted = workload.screen(&answer("other.example.com", &["10.0.0.1"], 60));
     assert!(unwanted.stripped.is_empty() && unwanted.rules.is_empty());
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dns_names::Resolution;
 use ebpf_abi::plan::{RulesetId, WorkloadId};
 use policy_engine::{NameRules, PortVerdict, Ruleset};
-use policy_model::Protocol;
+use policy_model::{Guarded, Protocol};
 
 use crate::state::Mode;
 
@@ -43,8 +43,8 @@ pub struct WorkloadView {
 pub struct Screened {
     /// The rules its names match; empty: it opens nothing, and nothing has to be written.
     pub rules: NameRules,
-    /// Addresses the rebinding guard takes out of the answer.
-    pub stripped: Vec<IpAddr>,
+    /// Addresses the rebinding guard takes out of the answer, and what they are.
+    pub stripped: Vec<(IpAddr, Guarded)>,
 }
 
 impl View {
@@ -78,6 +78,7 @@ impl WorkloadView {
             .iter()
             .map(|address| address.ip)
             .filter(|ip| guarded && !self.ruleset.allows_private(&rules, *ip))
+            .filter_map(|ip| Some((ip, self.ruleset.world().guarded(ip)?)))
             .collect();
         Screened { rules, stripped }
     }

@@ -7,7 +7,8 @@ use policy_model::FqdnBy;
 use crate::compile::clauses::{NameEntry, NameTarget};
 use crate::faults::{Fault, is_on};
 use crate::numbering::index;
-use crate::ruleset::{ByRuling, Ruleset, Ruling};
+use crate::reason::{Reason, ReasonId};
+use crate::ruleset::{ByRuling, Effect, Ruleset, Ruling};
 
 /// The name rules of one ruleset that the names of an answer match. Cheap to copy, compare and hash.
 ///
@@ -103,6 +104,26 @@ impl Ruleset {
             .iter()
             .any(|zone| question.is_under(zone));
         NameRules { clauses, private }
+    }
+
+    /// The rules that those are, as enforced, in the order of the walk.
+    pub fn reasons_of(&self, rules: &NameRules) -> Vec<&Reason> {
+        let mut places: Vec<(u32, ReasonId)> = rules
+            .clauses
+            .enforced
+            .iter()
+            .filter_map(|clause| self.place(Ruling::Enforced, *clause))
+            .filter_map(|place| match place.effect {
+                Effect::Decide(outcome) => Some((place.rank, outcome.reason)),
+                Effect::Pass | Effect::Log => None,
+            })
+            .collect();
+        places.sort_unstable();
+        places.dedup();
+        places
+            .into_iter()
+            .map(|(_, reason)| self.reason(reason))
+            .collect()
     }
 
     /// Where the rule of a pattern stands in the walk; nothing where it is not in that ruling.

@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 mod diagnostic;
+mod guarded;
 mod origin;
 mod peer;
 mod policy;
@@ -24,6 +25,7 @@ mod workload;
 mod world;
 
 pub use diagnostic::{Diagnostic, Level};
+pub use guarded::Guarded;
 pub use origin::{ObjectRef, Origin};
 pub use peer::{Block, Entity, FqdnBy, FqdnPeer, Peer, PodPeer, Scope, ServicePeer};
 pub use policy::{DenyStyle, DnsFilter, Policy, StagedChange, Standing};

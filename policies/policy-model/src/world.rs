@@ -1,7 +1,8 @@
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use dns_names::Name;
 
+use crate::guarded::{Guarded, embedded_v4};
 use crate::preset::METADATA_ADDRESSES;
 
 /// The machine around a workload, as far as policy needs it.
@@ -60,57 +61,36 @@ impl World {
             .any(|resolver| resolver.port == port && resolver.address.to_canonical() == ip)
     }
 
-    /// Whether an outside name may not open `ip` (design section 5, the rebinding guard): this machine, loopback,
-    /// link-local, metadata, private (RFC 1918, RFC 6598, RFC 4193), this network (RFC 1122), multicast and broadcast,
-    /// and the IPv6 forms that hold such an IPv4 address (mapped, compatible, NAT64 RFC 6052 and RFC 8215, 6to4, Teredo).
-    /// Documentation ranges are not private.
-    pub fn is_private(&self, ip: IpAddr) -> bool {
+    /// What `ip` is that an outside name may not open it (the rebinding guard), if it is anything of the kind.
+    ///
+    /// IPv6 forms that hold an IPv4 address are what that address is: mapped, compatible (RFC 4291), NAT64 (RFC 6052,
+    /// RFC 8215), 6to4 (RFC 3056), Teredo (RFC 4380). Documentation ranges are not guarded: they lead nowhere.
+    pub fn guarded(&self, ip: IpAddr) -> Option<Guarded> {
         let ip = ip.to_canonical();
-        let own = match ip {
-            IpAddr::V4(v4) => is_private_v4(v4),
-            IpAddr::V6(v6) => is_private_v6(v6) || embedded_v4(v6).is_some_and(is_private_v4),
-        };
-        own || self.class_of(ip) != DestinationClass::Outside || METADATA_ADDRESSES.contains(&ip)
+        self.guarded_itself(ip).or_else(|| match ip {
+            IpAddr::V4(_) => None,
+            IpAddr::V6(v6) => embedded_v4(v6).and_then(|v4| self.guarded_itself(IpAddr::V4(v4))),
+        })
     }
-}
 
-fn is_private_v4(ip: Ipv4Addr) -> bool {
-    let [a, b, ..] = ip.octets();
-    let shared = a == 100 && (64..128).contains(&b); // RFC 6598
-    a == 0
-        || ip.is_loopback()
-        || ip.is_private()
-        || ip.is_link_local()
-        || ip.is_multicast()
-        || ip.is_broadcast()
-        || shared
-        || METADATA_ADDRESSES.contains(&IpAddr::V4(ip))
-}
+    /// Whether an outside name may not open `ip`: see [`World::guarded`].
+    pub fn is_private(&self, ip: IpAddr) -> bool {
+        self.guarded(ip).is_some()
+    }
 
-fn is_private_v6(ip: Ipv6Addr) -> bool {
-    let site_local = ip.segments()[0] & 0xffc0 == 0xfec0; // RFC 3879: deprecated, still routed by some
-    ip.is_loopback()
-        || ip.is_unspecified()
-        || ip.is_unicast_link_local()
-        || ip.is_unique_local()
-        || ip.is_multicast()
-        || site_local
-}
-
-/// The IPv4 address an IPv6 address leads to.
-fn embedded_v4(ip: Ipv6Addr) -> Option<Ipv4Addr> {
-    let [a, b, c, d, e, f, g, h] = ip.segments();
-    let join = |high: u16, low: u16| {
-        let ([w, x], [y, z]) = (high.to_be_bytes(), low.to_be_bytes());
-        Ipv4Addr::new(w, x, y, z)
-    };
-    match (a, b, c) {
-        (0x64, 0xff9b, 0) if d == 0 && e == 0 && f == 0 => Some(join(g, h)), // RFC 6052 well-known prefix
-        (0x64, 0xff9b, 1) => Some(join(g, h)),                               // RFC 8215, as /96
-        (0x2002, _, _) => Some(join(b, c)),                                  // 6to4, RFC 3056
-        (0x2001, 0, _) => Some(join(!g, !h)),                                // Teredo, RFC 4380
-        (0, 0, 0) if d == 0 && e == 0 && f == 0 => Some(join(g, h)),         // compatible, RFC 4291
-        (_, _, _) => None,
+    fn guarded_itself(&self, ip: IpAddr) -> Option<Guarded> {
+        match self.class_of(ip) {
+            _ if METADATA_ADDRESSES.contains(&ip) => Some(Guarded::Metadata),
+            DestinationClass::Loopback => Some(Guarded::Loopback),
+            DestinationClass::Host => Some(Guarded::Host),
+            DestinationClass::Pod | DestinationClass::Node | DestinationClass::Service => {
+                Some(Guarded::Cluster)
+            }
+            DestinationClass::Outside => match ip {
+                IpAddr::V4(v4) => Guarded::of_v4(v4),
+                IpAddr::V6(v6) => Guarded::of_v6(v6),
+            },
+        }
     }
 }
 
@@ -120,34 +100,37 @@ mod tests {
 
     use super::*;
 
-    #[test_case("203.0.113.7", false; "documentation")]
-    #[test_case("8.8.8.8", false; "public")]
-    #[test_case("10.1.2.3", true; "rfc 1918")]
-    #[test_case("172.32.0.1", false; "beyond rfc 1918")]
-    #[test_case("100.64.0.1", true; "rfc 6598")]
-    #[test_case("100.128.0.1", false; "beyond rfc 6598")]
-    #[test_case("127.0.0.2", true; "loopback")]
-    #[test_case("0.0.0.0", true; "unspecified")]
-    #[test_case("169.254.1.1", true; "link local")]
-    #[test_case("168.63.129.16", true; "metadata on a public address")]
-    #[test_case("198.51.100.9", true; "this host")]
-    #[test_case("::ffff:10.0.0.1", true; "mapped")]
-    #[test_case("::ffff:203.0.113.7", false; "mapped public")]
-    #[test_case("64:ff9b::a00:1", true; "nat64")]
-    #[test_case("64:ff9b::808:808", false; "nat64 public")]
-    #[test_case("64:ff9b:1::7f00:1", true; "local nat64")]
-    #[test_case("2002:a00:1::1", true; "6to4")]
-    #[test_case("::7f00:1", true; "compatible")]
-    #[test_case("fd12::1", true; "unique local")]
-    #[test_case("fe80::1", true; "v6 link local")]
-    #[test_case("2001:db8::1", false; "v6 documentation")]
-    #[test_case("2600::1", false; "v6 public")]
-    fn private_addresses(ip: &str, expected: bool) {
+    #[test_case("203.0.113.7", None; "documentation")]
+    #[test_case("8.8.8.8", None; "public")]
+    #[test_case("10.1.2.3", Some(Guarded::Private); "rfc 1918")]
+    #[test_case("172.32.0.1", None; "beyond rfc 1918")]
+    #[test_case("100.64.0.1", Some(Guarded::Private); "rfc 6598")]
+    #[test_case("100.128.0.1", None; "beyond rfc 6598")]
+    #[test_case("127.0.0.2", Some(Guarded::Loopback); "loopback")]
+    #[test_case("0.0.0.0", Some(Guarded::Loopback); "unspecified")]
+    #[test_case("169.254.1.1", Some(Guarded::LinkLocal); "link local")]
+    #[test_case("168.63.129.16", Some(Guarded::Metadata); "metadata on a public address")]
+    #[test_case("198.51.100.9", Some(Guarded::Host); "this host")]
+    #[test_case("::ffff:10.0.0.1", Some(Guarded::Private); "mapped")]
+    #[test_case("::ffff:203.0.113.7", None; "mapped public")]
+    #[test_case("64:ff9b::a00:1", Some(Guarded::Private); "nat64")]
+    #[test_case("64:ff9b::808:808", None; "nat64 public")]
+    #[test_case("64:ff9b:1::7f00:1", Some(Guarded::Loopback); "local nat64")]
+    #[test_case("2002:a00:1::1", Some(Guarded::Private); "6to4")]
+    #[test_case("::7f00:1", Some(Guarded::Loopback); "compatible")]
+    #[test_case("fd12::1", Some(Guarded::Private); "unique local")]
+    #[test_case("fe80::1", Some(Guarded::LinkLocal); "v6 link local")]
+    #[test_case("2001:db8::1", None; "v6 documentation")]
+    #[test_case("2600::1", None; "v6 public")]
+    #[test_case("239.1.2.3", Some(Guarded::Multicast); "multicast")]
+    #[test_case("fec0::1", Some(Guarded::Private); "site local of old")]
+    #[test_case("64:ff9b::a9fe:a9fe", Some(Guarded::Metadata); "translated metadata")]
+    fn guarded_addresses(ip: &str, expected: Option<Guarded>) {
         let world = World {
             host_addresses: vec!["198.51.100.9".parse().unwrap()],
             ..World::default()
         };
-        assert_eq!(world.is_private(ip.parse().unwrap()), expected);
+        assert_eq!(world.guarded(ip.parse().unwrap()), expected);
     }
 
     #[test_case("127.0.0.53", DestinationClass::Loopback; "stub")]

@@ -11,7 +11,7 @@ use ebpf_abi::plan::{RulesetId, WorkloadId};
 use ebpf_abi::{address, slot};
 use gateway_state::{Mode, View, WorkloadView};
 use policy_engine::{PortVerdict, QuestionRuling, Reason, Verdict};
-use policy_model::{Protocol, RefusalCode};
+use policy_model::{Guarded, Protocol, RefusalCode};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::run::observation::{Asked, Observation, Observer, Stripped};
@@ -175,17 +175,23 @@ impl PolicyJudge {
         if screened.stripped.is_empty() {
             return Release::Whole;
         }
+        let wanted_by = workload
+            .ruleset
+            .reasons_of(&screened.rules)
+            .into_iter()
+            .cloned();
         self.observer.tell(Observation::Stripped(Stripped {
             workload: workload.id,
             name: query.name.clone(),
             addresses: screened.stripped.clone(),
+            wanted_by: wanted_by.collect(),
         }));
         let text = format!(
             "egret: an outside name may not stand for {} (rebinding guard; `allowPrivate` lets it)",
             list(&screened.stripped)
         );
         Release::Without {
-            addresses: screened.stripped,
+            addresses: screened.stripped.into_iter().map(|(ip, _)| ip).collect(),
             error: Some(ExtendedError::new(ExtendedError::FILTERED, text)),
         }
     }
@@ -248,7 +254,10 @@ fn rcode(code: RefusalCode) -> Rcode {
     }
 }
 
-fn list(addresses: &[IpAddr]) -> String {
-    let words: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+fn list(addresses: &[(IpAddr, Guarded)]) -> String {
+    let words: Vec<String> = addresses
+        .iter()
+        .map(|(ip, what)| format!("{ip} ({what})"))
+        .collect();
     words.join(", ")
 }

@@ -9,7 +9,7 @@ use ebpf_abi::Event;
 use ebpf_abi::plan::WorkloadId;
 use gateway_state::{Described, Mode};
 use policy_engine::Reason;
-use policy_model::Protocol;
+use policy_model::{Guarded, Protocol};
 use tokio::sync::mpsc;
 
 /// LIMIT: observations waiting to be written down. Beyond it they are counted and lost: nothing on the way of a packet
@@ -46,7 +46,9 @@ pub struct Asked {
 pub struct Stripped {
     pub workload: WorkloadId,
     pub name: Name,
-    pub addresses: Vec<IpAddr>,
+    pub addresses: Vec<(IpAddr, Guarded)>,
+    /// The rules that would have used them.
+    pub wanted_by: Vec<Reason>,
 }
 
 /// A kernel event and its words.

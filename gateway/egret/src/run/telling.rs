@@ -183,18 +183,26 @@ fn guards(stripped: Stripped, workload: &str) -> Vec<Record> {
         workload: _,
         name,
         addresses,
+        wanted_by,
     } = stripped;
-    let record = |address| {
+    let wanted_by = wanted_by.first().map(Ruling::from);
+    let record = |(address, what)| {
+        let mut ruling = Ruling::plain(
+            "guard-rebinding",
+            format!("an outside name may not stand for an address of this kind: {what}"),
+        );
+        if let Some(rule) = &wanted_by {
+            ruling.policies.clone_from(&rule.policies);
+            ruling.rule.clone_from(&rule.rule);
+            ruling.place.clone_from(&rule.place);
+        }
         Record::Guard(GuardRecord {
             ts: Timestamp(SystemTime::now()),
             verdict: Verdict::Deny,
             workload: workload.to_owned(),
             name: name.without_dot().to_owned(),
             address,
-            ruling: Ruling::plain(
-                "guard-rebinding",
-                "an outside name may not stand for a private address",
-            ),
+            ruling,
         })
     };
     addresses.into_iter().map(record).collect()
