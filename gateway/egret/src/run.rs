@@ -58,7 +58,7 @@ fn hold(args: &RunArgs) -> Result<Ended, Failure> {
     let signals = HeldSignals::take()?;
 
     // Everything that can be wrong in what was given is found before anything is made.
-    let policies = Policies::of(args);
+    let mut policies = Policies::of(args);
     let given = policies.read()?;
     let surroundings = Surroundings::find(args)?;
     if args.policy.is_empty() && !args.quiet {
@@ -81,6 +81,12 @@ fn hold(args: &RunArgs) -> Result<Ended, Failure> {
 
     let (observer, observations) = Observer::new();
     let telling = Telling::start(args, prepared.id().to_string(), observations, &observer)?;
+    for path in policies.settle(&given).iter().chain(&args.report) {
+        // A report may also be a pipe or a terminal: nothing to protect.
+        if path.is_file() || path.is_dir() {
+            prepared.protect(path)?;
+        }
+    }
     let (requests, waiting) = mpsc::channel(owner::WAITING);
     let held = Held {
         id: WorkloadId(prepared.cgroup().id()),

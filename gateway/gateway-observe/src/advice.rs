@@ -46,6 +46,18 @@ pub(crate) fn for_flow(
     if !is_lack_of_rule(ruling) {
         return None;
     }
+    if destination.ip.is_loopback() {
+        return Some(match dialect(ruling) {
+            Dialect::Native => format!(
+                "add `- {{action: Allow, to: [{{entity: loopback}}]{}}}`",
+                native_ports(destination)
+            ),
+            Dialect::Cilium => format!(
+                "add `- {{toEntities: [host]{}}}`",
+                cilium_ports(destination)
+            ),
+        });
+    }
     let whole = whole_prefix(destination.ip);
     Some(match (dialect(ruling), names.first()) {
         (Dialect::Native, Some(name)) => format!(

@@ -20,8 +20,9 @@
 //! stage_main(args)                    first thing in main: a hidden stage ends here
 //! HeldSignals::take()                 before any thread exists
 //! sweep_leftovers()                   what dead runs left
-//! Prepared::prepare(spec)             run directory, keeper, cgroup; name policies and report in spec.protected
+//! Prepared::prepare(spec)             run directory, keeper, cgroup
 //!   .add_slot_route(port)             IPv6 slot addresses
+//!   .protect(path)                    policies and report, from the command
 //!   .cgroup().dir(), .id(), .level()  attach the kernel programs, write the tables
 //!   .start(program, args, signals)    links go to the keeper; returns once CMD has been executed
 //! Running::wait().await               CMD's end; .kill() to bring it about
@@ -42,7 +43,7 @@ mod notice;
 pub use notice::Notice;
 
 mod prepared;
-pub use prepared::{PrepareError, Prepared, SlotRouteError, StartError};
+pub use prepared::{PrepareError, Prepared, ProtectError, SlotRouteError, StartError};
 
 mod running;
 pub use running::{Ended, Running, RunningError};

@@ -1,7 +1,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::cgroup::{Cgroup, CgroupError};
 use crate::identity::{Identity, IdentityError};
@@ -25,6 +25,7 @@ pub struct Prepared {
     pub(crate) id: RunId,
     pub(crate) identity: Identity,
     pub(crate) notices: Vec<Notice>,
+    pub(crate) protected: Vec<PathBuf>,
     pub(crate) cgroup: Cgroup,
     pub(crate) keeper: Keeper,
     dir: RunDir,
@@ -40,12 +41,6 @@ pub enum PrepareError {
     NotRoot,
     #[error(transparent)]
     Descriptor(#[from] DescriptorError),
-    #[error("failed to find `{path}`, which is to be protected from the command")]
-    Protected {
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
     #[error("failed to tell as whom the command should run")]
     Identity(#[from] IdentityError),
     #[error("failed to write the run down")]
@@ -103,20 +98,11 @@ impl Prepared {
     /// # Errors
     /// Without root; with an inherited standard stream that would go around the walls (an internet socket, a
     /// directory); where cgroups cannot be made. What had been made is removed again.
-    pub fn prepare(mut spec: Spec) -> Result<Self, PrepareError> {
+    pub fn prepare(spec: Spec) -> Result<Self, PrepareError> {
         if !nix::unistd::geteuid().is_root() {
             return Err(PrepareError::NotRoot);
         }
         descriptors::inspect_standard_streams()?;
-        for path in &mut spec.protected {
-            match fs::canonicalize(&*path) {
-                Ok(real) => *path = real,
-                Err(source) => {
-                    let path = path.clone();
-                    return Err(PrepareError::Protected { path, source });
-                }
-            }
-        }
         let identity = Identity::resolve(spec.run_as)?;
         let (id, dir) = RunDir::create()?;
         let (path, record, keeper) = match write_down(&id, &dir) {
@@ -142,6 +128,7 @@ impl Prepared {
             id,
             identity,
             notices,
+            protected: Vec::new(),
             cgroup,
             keeper,
             dir,
@@ -191,6 +178,26 @@ impl Prepared {
         Ok(true)
     }
 
+    /// Keeps a file or a directory from the command although its user could change it: a policy that holds it, the report
+    /// about it. Read-only for it, and neither it nor a directory above it can be renamed or removed by it.
+    ///
+    /// LIMIT: a file that somebody else *replaces* during the run loses this (`SECURITY.md`); a directory keeps it.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn protect(&mut self, path: &Path) -> Result<(), ProtectError> {
+        match fs::canonicalize(path) {
+            Ok(path) => self.protected.push(path),
+            Err(source) => {
+                return Err(ProtectError {
+                    path: path.to_owned(),
+                    source,
+                });
+            }
+        }
+        Ok(())
+    }
+
     /// Starts a command behind the walls and returns when it has been executed.
     ///
     /// The kernel programs must be attached to [`Prepared::cgroup`] by now: their links are handed to the keeper
@@ -231,6 +238,15 @@ fn write_down(id: &RunId, dir: &RunDir) -> Result<(PathBuf, Record, Keeper), Pre
     dir.write(&record)?;
     let keeper = Keeper::start(dir, dir.share_lock()?).map_err(PrepareError::Keeper)?;
     Ok((path, record, keeper))
+}
+
+/// Why a path is not protected: it is not there, or not to be found.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to find `{path}`, which is to be protected from the command")]
+pub struct ProtectError {
+    path: PathBuf,
+    #[source]
+    source: io::Error,
 }
 
 /// Why the slot route is not there.

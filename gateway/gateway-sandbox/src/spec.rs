@@ -1,9 +1,7 @@
-use std::path::PathBuf;
-
 /// How a command is to be held.
 ///
 /// Everything is closed by default; a field opens something, and says what that costs.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Spec {
     /// As whom the command runs.
     pub run_as: RunAs,
@@ -11,10 +9,6 @@ pub struct Spec {
     pub host_sockets: HostSockets,
     /// Whether the command may make namespaces and mounts of its own.
     pub nested: NestedSandboxes,
-    /// Files and directories that the command must not change although its user could: the policies that hold it, the
-    /// report about it. They must exist. Read-only for it, and neither they nor a directory above them can be renamed
-    /// or removed by it. A file that somebody else *replaces* during the run loses this; see `SECURITY.md`.
-    pub protected: Vec<PathBuf>,
 }
 
 /// The user of the held command.

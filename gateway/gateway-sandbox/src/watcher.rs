@@ -114,7 +114,7 @@ fn init_command(
         identity: prepared.identity.clone(),
         host_sockets: prepared.spec.host_sockets,
         nested: prepared.spec.nested,
-        protected: prepared.spec.protected.clone(),
+        protected: prepared.protected.clone(),
         notes: run_dir::base(),
         report: inits_report.as_raw_fd(),
         control: inits_control.as_raw_fd(),

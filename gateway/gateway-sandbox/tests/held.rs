@@ -43,6 +43,7 @@ fn run(arguments: Vec<OsString>) -> Result<u8, Failed> {
     let mut spec = Spec::default();
     let mut slot_port = None;
     let mut say_run = false;
+    let mut protected: Vec<PathBuf> = Vec::new();
     let mut arguments = arguments.into_iter().skip(1).peekable();
     while let Some(option) =
         arguments.next_if(|argument| argument.to_string_lossy().starts_with("--"))
@@ -51,7 +52,7 @@ fn run(arguments: Vec<OsString>) -> Result<u8, Failed> {
             Some("--caller") => spec.run_as = RunAs::Caller,
             Some("--nested") => spec.nested = NestedSandboxes::Allowed,
             Some("--open-sockets") => spec.host_sockets = HostSockets::Open,
-            Some("--protect") => spec.protected.extend(arguments.next().map(PathBuf::from)),
+            Some("--protect") => protected.extend(arguments.next().map(PathBuf::from)),
             Some("--say-run") => say_run = true,
             Some("--slot-port") => {
                 slot_port = arguments
@@ -73,6 +74,9 @@ fn run(arguments: Vec<OsString>) -> Result<u8, Failed> {
         prepared
             .add_slot_route(port)
             .map_err(|error| failed(&error))?;
+    }
+    for path in &protected {
+        prepared.protect(path).map_err(|error| failed(&error))?;
     }
     if say_run {
         eprintln!(

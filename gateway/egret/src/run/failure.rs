@@ -2,7 +2,8 @@
 
 use ebpf_loader::{AttachError, LoadError};
 use gateway_sandbox::{
-    CleanupError, PrepareError, RunDirError, RunningError, SignalError, SlotRouteError, StartError,
+    CleanupError, PrepareError, ProtectError, RunDirError, RunningError, SignalError,
+    SlotRouteError, StartError,
 };
 
 use crate::policy_files::PolicyFileError;
@@ -53,6 +54,8 @@ pub(super) enum Failure {
     Prepare(#[from] PrepareError),
     #[error("the IPv6 addresses of the interceptor cannot be made")]
     SlotRoute(#[from] SlotRouteError),
+    #[error("policies and report cannot be kept from the command")]
+    Protect(#[from] ProtectError),
     #[error("the command was not started")]
     Start(#[from] StartError),
     #[error("the command's end was not seen")]

@@ -56,6 +56,22 @@ impl Policies {
         &self.paths
     }
 
+    /// Settles what a later read may find, and says what the command must not change, or it would write its own rules: the
+    /// files that were found, and the folders that were named. A glob, or a folder that the command works in, stands for
+    /// the files found now and no later one.
+    pub(super) fn settle(&mut self, found: &Given) -> Vec<PathBuf> {
+        let working = std::env::current_dir().unwrap_or_default();
+        self.paths.retain(|path| {
+            path.is_dir()
+                && path
+                    .canonicalize()
+                    .is_ok_and(|path| !working.starts_with(path))
+        });
+        self.paths
+            .extend(found.files.iter().map(|file| file.path.clone()));
+        self.paths.clone()
+    }
+
     /// Reads every file.
     ///
     /// # Errors

@@ -101,6 +101,13 @@ fn the_advice_fits_the_reason() {
     let mut tally = Tally::default();
     tally.note(&flow(
         Verdict::Deny,
+        "127.0.0.1",
+        22,
+        &[],
+        ruling("isolated", &[]),
+    ));
+    tally.note(&flow(
+        Verdict::Deny,
         "169.254.169.254",
         80,
         &[],
@@ -138,6 +145,7 @@ fn the_advice_fits_the_reason() {
     assert_eq!(
         remedies(&tally),
         [
+            "add `- {action: Allow, to: [{entity: loopback}], ports: [{protocol: TCP, port: 22}]}`",
             "if that is meant, add a rule with `metadata: [PRESET]` (aws-imds, gcp, azure, …)",
             "change the rule at p.yaml:12:5",
             "the rule at p.yaml:12:5 cannot be enforced as written (cilium-l3); see `egret check`",
