@@ -5,8 +5,8 @@
 //!
 //! What this crate does not do: rank rules (user space folded them into port lists), write tables, know policies.
 //!
-//! Read in this order: [`rule`] (the look-up), [`connect`] and [`sendmsg`] (system calls), [`egress`] (packets),
-//! [`ingress`] (who was written to), [`undo`] (the resolver's address back in place of the slot's).
+//! Read in this order: [`rule()`] (the look-up), [`connect`] and [`sendmsg`] (system calls), [`egress()`] (packets),
+//! [`ingress()`] (who was written to), [`undo`] (the resolver's address back in place of the slot's).
 //!
 //! What fails, fails closed: no workload, no prefix, no port list, no readable header are denials with a
 //! [`Cause`](ebpf_abi::Cause) of their own.

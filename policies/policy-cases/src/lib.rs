@@ -3,7 +3,7 @@
 //! [`CaseFile::parse`] reads a file to the letter: every key is known and typed, an unknown one is an error with its
 //! place. [`Scene::prepare`] joins it with the policies and the world it names. Each [`Trial`] of a scene can be run by
 //! anything that implements [`Engine`]: the compiled ruleset here, the kernel tables, the kernel and the daemon
-//! elsewhere. [`judge`] holds what an engine observed against what the test expects.
+//! elsewhere. [`judge()`] holds what an engine observed against what the test expects.
 //!
 //! A test that needs a cluster's pods as destinations is [`Outcome::Needs`], never a silent pass. What this crate
 //! deliberately does not do: it opens no file and has no clock; times are [`policy_model::Time`] since [`EPOCH`].

@@ -29,7 +29,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("ebpf-abi", &[]),
     ("ebpf-logic", &["ebpf-abi"]),
-    ("ebpf-loader", &["ebpf-abi", "ebpf-logic"]),
+    ("ebpf-loader", &["ebpf-abi"]),
     (
         "gateway-state",
         &[
