@@ -123,7 +123,7 @@ impl ExtendedError {
     }
 
     /// The text as it goes on the wire: cut at a character boundary.
-    pub(crate) fn wire_text(&self) -> &str {
+    pub fn wire_text(&self) -> &str {
         let mut end = self.text.len().min(Self::MAX_TEXT);
         while !self.text.is_char_boundary(end) {
             end -= 1;

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use crate::codes::{ExtendedError, Rcode, RecordType};
+use crate::codes::{Rcode, RecordType};
 use crate::name::Name;
 use crate::reply::{self, Transport};
 use crate::wire::{self, CLASS_IN, DNSSEC_OK, HEADER, Header, Section, flag};
@@ -185,46 +185,6 @@ impl Query {
         self.put_question(&mut out);
         if edns == UpstreamEdns::With {
             reply::put_opt(&mut out, UDP_PAYLOAD, Rcode::NOERROR, self.dnssec_ok(), &[]);
-        }
-        out
-    }
-
-    /// A reply without records: refusals, failures and names answered from here.
-    pub fn reply(&self, rcode: Rcode, error: Option<&ExtendedError>) -> Vec<u8> {
-        let mut out = Vec::with_capacity(128);
-        let mut flags = flag::RESPONSE | flag::RECURSION_AVAILABLE;
-        if self.recursion_desired {
-            flags |= flag::RECURSION_DESIRED;
-        }
-        if self.checking_disabled {
-            flags |= flag::CHECKING_DISABLED;
-        }
-        // An extended code needs the OPT record to carry its upper bits.
-        let low = if rcode.0 > flag::RCODE && self.edns.is_none() {
-            Rcode::SERVFAIL.0
-        } else {
-            rcode.0 & flag::RCODE
-        };
-        for word in [
-            self.id,
-            flags | low,
-            1,
-            0,
-            0,
-            u16::from(self.edns.is_some()),
-        ] {
-            wire::put_u16(&mut out, word);
-        }
-        self.put_question(&mut out);
-        self.restore_case(&mut out);
-        if self.edns.is_some() {
-            reply::put_opt(
-                &mut out,
-                UDP_PAYLOAD,
-                rcode,
-                self.dnssec_ok(),
-                error.as_slice(),
-            );
         }
         out
     }

@@ -19,7 +19,6 @@ pub(crate) mod flag {
     pub(crate) const AUTHORITATIVE: u16 = 0x0400;
     pub(crate) const TRUNCATED: u16 = 0x0200;
     pub(crate) const RECURSION_DESIRED: u16 = 0x0100;
-    pub(crate) const RECURSION_AVAILABLE: u16 = 0x0080;
     pub(crate) const AUTHENTIC: u16 = 0x0020;
     pub(crate) const CHECKING_DISABLED: u16 = 0x0010;
     pub(crate) const RCODE: u16 = 0x000f;

@@ -3,15 +3,19 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use dns_names::{ExtendedError, Query, QuestionKey, Rcode, Transport, Truncation};
+use async_trait::async_trait;
+use dns_names::{ExtendedError, Query, QueryError, QuestionKey, Rcode, Transport, Truncation};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
+use hickory_server::net::runtime::{Time, TokioTime};
+use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseInfo};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use crate::cache::{AnswerCache, Entry};
 use crate::config::Config;
 use crate::counters::Counters;
+use crate::front::{self, OwnReply, SlotReply};
 use crate::judge::{Client, Judge, QuestionAction, Refusal, Release};
 use crate::special;
 use crate::upstream::{UpstreamError, Upstreams};
@@ -31,20 +35,27 @@ pub(crate) struct Interceptor<J: Judge> {
 type Flight<M> = Shared<BoxFuture<'static, Result<Arc<Entry<M>>, Arc<UpstreamError>>>>;
 
 /// What the first look at a message came to.
-pub(crate) enum Step<M> {
+pub(crate) enum Step<J: Judge> {
     /// The reply is written.
     Reply,
     /// Nothing is to be answered.
     Drop,
-    /// The reply needs a wait: [`Interceptor::finish`].
-    Wait(Box<Pending<M>>),
+    /// The reply needs a wait: [`Pending::answer`].
+    Wait(Box<Pending<J>>),
 }
 
 /// A question whose answer, or whose answer's release, has to be waited for.
-pub(crate) struct Pending<M> {
+pub(crate) struct Pending<J: Judge> {
+    request: Request,
+    handler: Handler<J>,
+}
+
+/// Answers one request, for hickory-server's traits: what is known of it besides its octets.
+struct Handler<J: Judge> {
+    interceptor: Arc<Interceptor<J>>,
     client: Client,
     query: Query,
-    known: Option<Arc<Entry<M>>>,
+    known: Option<Arc<Entry<J::Memo>>>,
     /// Held until the reply is written; bounds how many are pending.
     _permit: OwnedSemaphorePermit,
 }
@@ -70,15 +81,16 @@ impl<J: Judge> Interceptor<J> {
 
     /// The hot path: everything that can be answered without a wait is answered here, into `out`.
     ///
-    /// Takes no lock; a cached reply is a copy of the cached octets with id, case, flags and TTLs set.
+    /// Takes no lock; a cached reply is a copy of the cached octets with id, case, flags and TTLs set. Only what the
+    /// cache does not answer is read by hickory-server.
     pub(crate) fn begin(
-        &self,
+        self: &Arc<Self>,
         message: &[u8],
         local: SocketAddr,
         peer: SocketAddr,
         transport: Transport,
         out: &mut Vec<u8>,
-    ) -> Step<J::Memo> {
+    ) -> Step<J> {
         out.clear();
         let Some(client) = self.judge.client(local, peer, transport) else {
             self.counters.strangers.count();
@@ -90,100 +102,86 @@ impl<J: Judge> Interceptor<J> {
         }
         let query = match Query::read(message) {
             Ok(query) => query,
-            Err(error) => {
-                self.counters.malformed.count();
-                let Some(reply) = error.reply(message) else {
-                    return Step::Drop;
-                };
-                out.extend_from_slice(&reply);
-                return Step::Reply;
-            }
+            Err(error) => return self.malformed(error, message, out),
         };
-        if let Some(refusal) = special::answer(&query) {
-            self.counters.special.count();
-            return refuse(&query, &refusal, out);
-        }
-        match self.judge.question(&client, &query) {
-            QuestionAction::Forward => {}
-            QuestionAction::Refuse(refusal) => {
-                self.counters.refused.count();
-                return refuse(&query, &refusal, out);
-            }
-        }
-        let now = Instant::now();
-        let known = self.cache.get(&query.key(), now);
-        if let Some(entry) = &known {
-            self.counters.cached.count();
-            let age = entry.age(now);
-            if let Some(release) = self
-                .judge
-                .release_now(&client, &query, &entry.answered, age)
-            {
-                self.write(&client, &query, entry, release, now, out);
-                return Step::Reply;
-            }
-        }
-        let Ok(permit) = Arc::clone(&self.pending).try_acquire_owned() else {
-            self.counters.overloaded.count();
-            out.extend_from_slice(&query.reply(
-                Rcode::SERVFAIL,
-                Some(&because(ExtendedError::OTHER, "too many questions at once")),
-            ));
-            return Step::Reply;
+        let (refusal, known) = match self.look_up(&client, &query, out) {
+            Found::Written => return Step::Reply,
+            Found::Refusal(refusal) => (Some(refusal), None),
+            Found::Answer(entry) => (None, Some(entry)),
+            Found::Nothing => (None, None),
         };
-        Step::Wait(Box::new(Pending {
-            client,
-            query,
-            known,
-            _permit: permit,
-        }))
-    }
-
-    /// Waits for the answer where it is not known yet, then for its release, and writes the reply into `out`.
-    pub(crate) async fn finish(self: &Arc<Self>, pending: Pending<J::Memo>, out: &mut Vec<u8>) {
-        out.clear();
-        let Pending {
-            client,
-            query,
-            known,
-            _permit,
-        } = pending;
-        let entry = match known {
-            Some(entry) => entry,
-            None => match self.fly(&query).await {
-                Ok(entry) => entry,
-                Err(error) => {
-                    tracing::debug!(%query, error = %error, "no answer");
-                    let error = because(
-                        ExtendedError::NO_REACHABLE_AUTHORITY,
-                        "no upstream gave a usable answer",
-                    );
-                    out.extend_from_slice(&query.reply(Rcode::SERVFAIL, Some(&error)));
-                    return;
+        let Some(request) = front::read(message, &query, peer, transport) else {
+            return self.malformed(QueryError::Malformed, message, out);
+        };
+        let refusal = match refusal {
+            Some(refusal) => refusal,
+            None => match Arc::clone(&self.pending).try_acquire_owned() {
+                Ok(permit) => {
+                    let handler = Handler {
+                        interceptor: Arc::clone(self),
+                        client,
+                        query,
+                        known,
+                        _permit: permit,
+                    };
+                    return Step::Wait(Box::new(Pending { request, handler }));
+                }
+                Err(_full) => {
+                    self.counters.overloaded.count();
+                    failure(ExtendedError::OTHER, "too many questions at once")
                 }
             },
         };
-        let now = Instant::now();
-        let age = entry.age(now);
-        // Somebody who asked the same may have been let go meanwhile.
-        if let Some(release) = self
-            .judge
-            .release_now(&client, &query, &entry.answered, age)
-        {
-            self.write(&client, &query, &entry, release, now, out);
-            return;
+        match OwnReply::new(&request, &query, &refusal).encode() {
+            Ok(octets) => {
+                out.extend_from_slice(&octets);
+                Step::Reply
+            }
+            Err(error) => {
+                tracing::debug!(%query, %error, "a refusal does not fit a message");
+                Step::Drop
+            }
         }
-        let ruling = self.judge.release(&client, &query, &entry.answered, age);
-        let Ok(release) = tokio::time::timeout(self.release_within, ruling).await else {
-            self.counters.release_timeouts.count();
-            let error = because(
-                ExtendedError::NOT_READY,
-                "the answer could not be put in force in time",
-            );
-            out.extend_from_slice(&query.reply(Rcode::SERVFAIL, Some(&error)));
-            return;
+    }
+
+    /// What is to be said without asking anybody; an answer that may go at once is written into `out`.
+    fn look_up(&self, client: &Client, query: &Query, out: &mut Vec<u8>) -> Found<J::Memo> {
+        if let Some(refusal) = special::answer(query) {
+            self.counters.special.count();
+            return Found::Refusal(refusal);
+        }
+        match self.judge.question(client, query) {
+            QuestionAction::Forward => {}
+            QuestionAction::Refuse(refusal) => {
+                self.counters.refused.count();
+                return Found::Refusal(refusal);
+            }
+        }
+        let now = Instant::now();
+        let Some(entry) = self.cache.get(&query.key(), now) else {
+            return Found::Nothing;
         };
-        self.write(&client, &query, &entry, release, Instant::now(), out);
+        self.counters.cached.count();
+        let age = entry.age(now);
+        let ruling = self.judge.release_now(client, query, &entry.answered, age);
+        match ruling {
+            Some(release) => match self.write(client, query, &entry, release, now, out) {
+                Ok(()) => Found::Written,
+                Err(refusal) => Found::Refusal(refusal),
+            },
+            None => Found::Answer(entry),
+        }
+    }
+
+    fn malformed(&self, error: QueryError, message: &[u8], out: &mut Vec<u8>) -> Step<J> {
+        self.counters.malformed.count();
+        match error.reply(message) {
+            Some(reply) => {
+                out.extend_from_slice(&reply);
+                Step::Reply
+            }
+            None => Step::Drop,
+        }
     }
 
     /// The answer to a question that is not in the cache; one exchange for all who ask it at the same time.
@@ -231,6 +229,7 @@ impl<J: Judge> Interceptor<J> {
         Ok(self.cache.insert(key, answer, Instant::now()))
     }
 
+    /// Writes the answer as the judge released it, or says what to say in its place.
     fn write(
         &self,
         client: &Client,
@@ -239,7 +238,7 @@ impl<J: Judge> Interceptor<J> {
         release: Release,
         now: Instant,
         out: &mut Vec<u8>,
-    ) {
+    ) -> Result<(), Refusal> {
         let age = u32::try_from(entry.age(now).as_secs()).unwrap_or(u32::MAX);
         let answer = &entry.answered.answer;
         let written = match release {
@@ -252,24 +251,107 @@ impl<J: Judge> Interceptor<J> {
             }
             Release::Refuse(refusal) => {
                 self.counters.refused.count();
-                out.extend_from_slice(&query.reply(refusal.rcode, refusal.error.as_ref()));
-                return;
+                return Err(refusal);
             }
             Release::Fail => None,
         };
         match written {
-            Some(Truncation::Whole) => {}
-            Some(Truncation::Cut) => self.counters.truncated.count(),
+            Some(Truncation::Whole) => Ok(()),
+            Some(Truncation::Cut) => {
+                self.counters.truncated.count();
+                Ok(())
+            }
             None => {
                 self.counters.release_failed.count();
-                let error = because(
+                Err(failure(
                     ExtendedError::NOT_READY,
                     "the answer could not be put in force",
-                );
-                out.clear();
-                out.extend_from_slice(&query.reply(Rcode::SERVFAIL, Some(&error)));
+                ))
             }
         }
+    }
+}
+
+/// What is known of a question without asking anybody.
+enum Found<M> {
+    /// The reply is written.
+    Written,
+    Refusal(Refusal),
+    /// An answer that may not go yet.
+    Answer(Arc<Entry<M>>),
+    Nothing,
+}
+
+impl<J: Judge> Pending<J> {
+    /// Waits for the answer where it is not known yet, then for its release, and sends the reply.
+    pub(crate) async fn answer(self, reply: SlotReply) {
+        self.handler
+            .handle_request::<_, TokioTime>(&self.request, reply)
+            .await;
+    }
+}
+
+#[async_trait]
+impl<J: Judge> RequestHandler for Handler<J> {
+    async fn handle_request<R: ResponseHandler, T: Time>(
+        &self,
+        request: &Request,
+        mut response: R,
+    ) -> ResponseInfo {
+        let sent = match self.released().await {
+            Ok(octets) => front::send(octets, request, &mut response).await,
+            Err(refusal) => {
+                OwnReply::new(request, &self.query, &refusal)
+                    .send(&mut response)
+                    .await
+            }
+        };
+        sent.unwrap_or_else(|error| {
+            self.interceptor.counters.send_errors.count();
+            tracing::debug!(query = %self.query, %error, "replying failed");
+            front::failed(request)
+        })
+    }
+}
+
+impl<J: Judge> Handler<J> {
+    /// The reply once it may go, or what to say in its place.
+    async fn released(&self) -> Result<Vec<u8>, Refusal> {
+        let Self {
+            interceptor,
+            client,
+            query,
+            ..
+        } = self;
+        let entry = match &self.known {
+            Some(entry) => Arc::clone(entry),
+            None => interceptor.fly(query).await.map_err(|error| {
+                tracing::debug!(%query, error = %error, "no answer");
+                failure(
+                    ExtendedError::NO_REACHABLE_AUTHORITY,
+                    "no upstream gave a usable answer",
+                )
+            })?,
+        };
+        let mut out = Vec::new();
+        let now = Instant::now();
+        let age = entry.age(now);
+        let judge = &interceptor.judge;
+        // Somebody who asked the same may have been let go meanwhile.
+        if let Some(release) = judge.release_now(client, query, &entry.answered, age) {
+            interceptor.write(client, query, &entry, release, now, &mut out)?;
+            return Ok(out);
+        }
+        let ruling = judge.release(client, query, &entry.answered, age);
+        let Ok(release) = tokio::time::timeout(interceptor.release_within, ruling).await else {
+            interceptor.counters.release_timeouts.count();
+            return Err(failure(
+                ExtendedError::NOT_READY,
+                "the answer could not be put in force in time",
+            ));
+        };
+        interceptor.write(client, query, &entry, release, Instant::now(), &mut out)?;
+        Ok(out)
     }
 }
 
@@ -299,11 +381,9 @@ impl<J: Judge> Drop for Landing<'_, J> {
     }
 }
 
-fn refuse<M>(query: &Query, refusal: &Refusal, out: &mut Vec<u8>) -> Step<M> {
-    out.extend_from_slice(&query.reply(refusal.rcode, refusal.error.as_ref()));
-    Step::Reply
-}
-
-fn because(code: u16, text: &str) -> ExtendedError {
-    ExtendedError::new(code, text)
+fn failure(code: u16, text: &str) -> Refusal {
+    Refusal {
+        rcode: Rcode::SERVFAIL,
+        error: Some(ExtendedError::new(code, text)),
+    }
 }

@@ -3,9 +3,9 @@
 //!
 //! The types to know: [`Server`] (what runs), [`Sockets`] (what it listens on), [`Judge`] (what it asks; the gateway
 //! implements it) and [`Config`] (upstreams and limits). Follow one query in `interceptor.rs`: `begin` is the hot path,
-//! `finish` everything that waits.
+//! `Handler` everything that waits; hickory-server's part in it is `front.rs`.
 //!
-//! What it deliberately does not do: it knows no policy, no lease and no kernel, and it reads and writes messages only
+//! What it deliberately does not do: it knows no policy, no lease and no kernel, and it reads and writes answers only
 //! through dns-names. An answer leaves only after the judge has said so, and a failure of any kind is SERVFAIL, never an
 //! answer let through.
 
@@ -19,6 +19,7 @@ mod tcp;
 mod udp;
 
 mod cache;
+mod front;
 mod interceptor;
 mod special;
 mod upstream;

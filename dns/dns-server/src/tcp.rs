@@ -1,6 +1,6 @@
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use dns_names::Transport;
@@ -15,7 +15,8 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::config::Limits;
-use crate::interceptor::{Interceptor, Step};
+use crate::front::SlotReply;
+use crate::interceptor::{Interceptor, Pending, Step};
 use crate::judge::Judge;
 
 /// LIMIT: longest query read over TCP. A longer one is no question; the connection is closed.
@@ -79,7 +80,11 @@ async fn converse<J: Judge>(
             return Ok(());
         }
         tokio::select! {
-            Some(reply) = waiting.next() => timeout(limits.idle, write_frame(&mut write, &reply)).await??,
+            Some(reply) = waiting.next() => {
+                if !reply.is_empty() {
+                    timeout(limits.idle, write_frame(&mut write, &reply)).await??;
+                }
+            }
             // Only silence with nothing under way is idle.
             frame = timeout(limits.idle, frames.next()), if !closed && waiting.len() < limits.pipelined => {
                 let message = match frame {
@@ -94,15 +99,24 @@ async fn converse<J: Judge>(
                 match interceptor.begin(&message, local, peer, Transport::Tcp, &mut out) {
                     Step::Drop => return Ok(()),
                     Step::Reply => timeout(limits.idle, write_frame(&mut write, &out)).await??,
-                    Step::Wait(pending) => waiting.push(async move {
-                        let mut reply = Vec::new();
-                        interceptor.finish(*pending, &mut reply).await;
-                        reply
-                    }.boxed()),
+                    Step::Wait(pending) => waiting.push(collect(*pending).boxed()),
                 }
             }
         }
     }
+}
+
+/// The reply to one question of several, for its turn on the connection; empty where none could be made.
+async fn collect<J: Judge>(pending: Pending<J>) -> Vec<u8> {
+    let reply = Arc::new(OnceLock::new());
+    let keep = {
+        let reply = Arc::clone(&reply);
+        move |octets| drop(reply.set(octets))
+    };
+    pending.answer(SlotReply::new(keep)).await;
+    Arc::into_inner(reply)
+        .and_then(OnceLock::into_inner)
+        .unwrap_or_default()
 }
 
 /// Messages as TCP carries them, each after its length (RFC 1035 §4.2.2).

@@ -14,6 +14,7 @@ use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::task::JoinSet;
 
+use crate::front::SlotReply;
 use crate::interceptor::{Interceptor, Step};
 use crate::judge::Judge;
 
@@ -66,11 +67,10 @@ pub(crate) async fn serve<J: Judge>(
                 Step::Wait(pending) => {
                     while waiting.try_join_next().is_some() {}
                     let (socket, interceptor) = (Arc::clone(&socket), Arc::clone(&interceptor));
-                    waiting.spawn(async move {
-                        let mut out = Vec::new();
-                        interceptor.finish(*pending, &mut out).await;
-                        reply(&socket, &interceptor, &out, local, peer);
-                    });
+                    let send = move |octets: Vec<u8>| {
+                        reply(&socket, &interceptor, &octets, local, peer);
+                    };
+                    waiting.spawn((*pending).answer(SlotReply::new(send)));
                 }
             }
         }
