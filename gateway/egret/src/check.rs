@@ -4,8 +4,9 @@ mod summary;
 
 use std::process::ExitCode;
 
-use policy_dialects::{Context, read_set};
-use policy_model::{Diagnostic, Level, Policy};
+use policy_dialects::{Context, codes, read_set};
+use policy_engine::compile;
+use policy_model::{Diagnostic, Level, Origin, Policy, Settings, Subject, Workload, World};
 
 use crate::cli::{CheckArgs, Output};
 use crate::policy_files::{self, PolicyFile};
@@ -50,7 +51,9 @@ impl Checked {
         let texts = files
             .iter()
             .map(|file| (file.name.as_str(), file.text.as_str()));
-        let (policies, diagnostics) = read_set(texts, &Context::default());
+        let (policies, mut diagnostics) = read_set(texts, &Context::default());
+        diagnostics.append(&mut compiled(&policies));
+        diagnostics.sort_by(|a, b| place(a).cmp(&place(b)));
         Self {
             policies,
             diagnostics,
@@ -79,6 +82,51 @@ impl Checked {
 
     fn json(&self, files: &[PolicyFile]) -> String {
         summary::json(files, &self.policies, &self.diagnostics)
+    }
+}
+
+fn place(diagnostic: &Diagnostic) -> (&str, u32, u32) {
+    (
+        &diagnostic.origin.source,
+        diagnostic.origin.line,
+        diagnostic.origin.column,
+    )
+}
+
+/// What the engine finds when every policy selects, so that no finding waits for the right workload.
+fn compiled(policies: &[Policy]) -> Vec<Diagnostic> {
+    let selecting: Vec<Policy> = policies
+        .iter()
+        .map(|policy| Policy {
+            subject: Subject::All,
+            ..policy.clone()
+        })
+        .collect();
+    let world = World {
+        resolvers: vec![policy_cases::resolver()],
+        ..World::default()
+    };
+    match compile(
+        &selecting,
+        &Workload::command(),
+        &world,
+        &Settings::default(),
+    ) {
+        Ok(compiled) => compiled.diagnostics,
+        Err(error) => {
+            let nowhere = || Origin::new("", 1, 1, "");
+            let origin = policies
+                .first()
+                .map_or_else(nowhere, |policy| policy.origin.clone());
+            let cause = std::error::Error::source(&error)
+                .map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"));
+            vec![Diagnostic::new(
+                codes::POLICY_LIMIT.level,
+                codes::POLICY_LIMIT.id,
+                origin,
+                cause,
+            )]
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use policy_cases::{
 };
 use policy_dialects::{Context, read_set};
 use policy_engine::{Age, Compiled, Explanation, Flow, NamedLease, Ruling, Verdict, compile};
-use policy_model::{Diagnostic, Level, Origin, PodIdentity, Policy, Workload, World};
+use policy_model::{Diagnostic, Level, ObjectRef, Origin, PodIdentity, Policy, Workload, World};
 
 use crate::cli::{ExplainArgs, Output};
 use crate::machine::host_addresses;
@@ -105,6 +105,8 @@ struct Answer {
     /// No answer was given for the host: its address is made up.
     fresh: bool,
     diagnostics: Vec<Diagnostic>,
+    /// Where each policy stands.
+    places: BTreeMap<ObjectRef, Origin>,
     /// What time is called now.
     now: policy_model::Time,
 }
@@ -152,6 +154,10 @@ fn explain(args: &ExplainArgs) -> Result<Answer, ExplainError> {
     let destination = Destination::parse(&args.to, &args.port)?;
     let workload = workload(args)?;
     let (policies, diagnostics) = policies(args)?;
+    let places = policies
+        .iter()
+        .map(|policy| (policy.id.clone(), policy.origin.clone()))
+        .collect();
     let scene = scene(args, &destination, policies)?;
     let [test] = scene.file.tests.as_slice() else {
         return Err(ExplainError::Scene(SceneError::World(Vec::new())));
@@ -180,6 +186,7 @@ fn explain(args: &ExplainArgs) -> Result<Answer, ExplainError> {
         flows,
         fresh: trial.fresh.is_some(),
         diagnostics: all,
+        places,
         now: trial.now,
     })
 }

@@ -52,6 +52,8 @@ codes! {
     EMPTY_LIST = Refused "empty-list" "an empty list where it is unclear whether everything or nothing is meant";
     CIDR_HOST_BITS = Lint "cidr-host-bits" "an address block has bits set beyond its prefix; they have no effect";
 
+    POLICY_LIMIT = Refused "policy-limit" "the policies together are over a limit";
+
     // Native.
     NATIVE_CLUSTER_FIELD = Refused "native-cluster-field" "tier, priority and subject.namespaces belong to ClusterEgressPolicy";
     NATIVE_PEER = Refused "native-peer" "an entry of `to` has no peer or more than one kind of peer";

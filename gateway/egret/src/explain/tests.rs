@@ -65,9 +65,9 @@ fn an_allow_begins_with_the_verdict_and_the_rule() {
             "\
 allow  api.example.com 443/TCP
 
-  because  allow, rule 0 `source` of EgressPolicy/ci, tier namespace/union
-  at       ci.yaml:6:5
-  by name  api.example.com stands for {ip} for 60 s more
+  because   allow, rule 0 `source` of EgressPolicy/ci, tier namespace/union
+  at        ci.yaml:6:5
+  by name   api.example.com stands for {ip} for 60 s more
 "
         )),
         "{text}"
@@ -81,12 +81,12 @@ fn a_deny_names_the_nearest_rule() {
     assert_eq!(answer.verdict(), Verdict::Deny);
     let text = told(&answer);
     assert!(
-        text.contains("  because  no rule allows it\n  isolated EgressPolicy/ci\n"),
+        text.contains("  because   no rule allows it, and what no rule allows is denied by\n            EgressPolicy/ci  ci.yaml:5:3\n"),
         "{text}"
     );
     assert!(
         text.contains(
-            "  nearest  ci.yaml:6  EgressPolicy/ci rule 0 `source`: another port or protocol\n"
+            "  nearest   ci.yaml:6  EgressPolicy/ci rule 0 `source`: another port or protocol\n"
         ),
         "{text}"
     );
@@ -98,7 +98,7 @@ fn a_name_that_may_not_be_asked_is_denied_for_that() {
     assert_eq!(answer.verdict(), Verdict::Deny);
     let text = told(&answer);
     assert!(
-        text.contains("  because  tracker.example.org may not be asked: no rule names it, names are filtered by EgressPolicy/ci\n"),
+        text.contains("  because   tracker.example.org may not be asked: no rule names it, names are filtered by EgressPolicy/ci\n"),
         "{text}"
     );
     assert!(text.contains("NXDOMAIN"), "{text}");

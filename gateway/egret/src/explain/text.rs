@@ -103,8 +103,20 @@ fn because(out: &mut String, answer: &Answer, look: Look) {
             }
         }
         Reason::Isolated { by, .. } => {
-            row(out, "because", "no rule allows it");
-            row(out, "isolated", &objects(by));
+            row(
+                out,
+                "because",
+                "no rule allows it, and what no rule allows is denied by",
+            );
+            for object in by {
+                let place = answer
+                    .places
+                    .get(object)
+                    .map_or_else(String::new, |origin| {
+                        format!("  {}", look.paint("36", &visible(&origin.to_string())))
+                    });
+                row(out, "", &format!("{}{place}", visible(&object.to_string())));
+            }
         }
         reason @ (Reason::TierEnd { .. }
         | Reason::Guard(_)
@@ -142,7 +154,12 @@ fn because(out: &mut String, answer: &Answer, look: Look) {
     if let Some(question) = &answer.question
         && let Some(by) = &question.by
     {
-        row(out, "look-up", &visible(&by.text));
+        let may = if question.verdict == Verdict::Allow {
+            "may be asked"
+        } else {
+            "may not be asked"
+        };
+        row(out, "look-up", &format!("{may}: {}", visible(&by.text)));
     }
 }
 
@@ -195,7 +212,11 @@ fn walk(out: &mut String, flow: &FlowAnswer, answer: &Answer, look: Look) {
         step(out, "guard", "nothing here is guarded");
     }
     for guard in &story.guards {
-        step(out, "guard", &guard.to_string());
+        step(
+            out,
+            "guard",
+            guard.to_string().trim_start_matches("guard: "),
+        );
     }
     for tier in &story.tiers {
         tier_text(out, tier, story, look);
@@ -237,6 +258,12 @@ fn tier_text(out: &mut String, tier: &TierTrace, story: &Explanation, look: Look
         TierOutcome::NotReached => look.paint("2", "not reached"),
     };
     step(out, &tier.tier.to_string(), &outcome);
+    let width = tier
+        .rules
+        .iter()
+        .map(|rule| place(&rule.rule).chars().count())
+        .max()
+        .unwrap_or(0);
     for (index, rule) in tier.rules.iter().enumerate() {
         let decides = match tier.outcome {
             TierOutcome::Decided(at) | TierOutcome::Passed(at) => at == index,
@@ -245,10 +272,9 @@ fn tier_text(out: &mut String, tier: &TierTrace, story: &Explanation, look: Look
         let mark = if decides { "->" } else { "  " };
         let said = rule_trace(rule, story);
         let text = format!(
-            "    {mark} {:<5}  {}  {}",
+            "    {mark} {:<5}  {:<width$}  {said}",
             rule.rule.action.as_str(),
-            visible(&place(&rule.rule)),
-            said
+            visible(&place(&rule.rule))
         );
         line(
             out,
@@ -317,7 +343,7 @@ fn rule_text(rule: &RuleReason, look: Look) -> String {
     )
 }
 
-/// `file:line  Kind/namespace/name rule 0 `name``
+/// ``Kind/namespace/name rule 0 `name` at file:line``
 fn place(rule: &RuleReason) -> String {
     let name = rule
         .name
@@ -351,7 +377,7 @@ fn seconds(duration: Duration) -> String {
 }
 
 fn row(out: &mut String, label: &str, text: &str) {
-    line(out, &format!("  {label:<9}{text}"));
+    line(out, &format!("  {label:<10}{text}"));
 }
 
 fn step(out: &mut String, label: &str, text: &str) {
