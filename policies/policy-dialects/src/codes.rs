@@ -52,6 +52,8 @@ codes! {
     EMPTY_LIST = Refused "empty-list" "an empty list where it is unclear whether everything or nothing is meant";
     CIDR_HOST_BITS = Lint "cidr-host-bits" "an address block has bits set beyond its prefix; they have no effect";
 
+    ALLOW_OPENS_GUARD = Lint "allow-opens-guard" "a rule opens a guarded metadata address";
+    GUARD_STAYS_CLOSED = Lint "guard-stays-closed" "a rule covers a guarded metadata address and does not open it";
     POLICY_LIMIT = Refused "policy-limit" "the policies together are over a limit";
 
     // Native.

@@ -53,7 +53,7 @@ impl Findings {
     }
 
     pub fn origin(&self, node: Node<'_>) -> Origin {
-        self.origin_at(node.place(), node.path())
+        self.origin_at(node.sight(), node.path())
     }
 
     pub fn report(&mut self, code: Code, node: Node<'_>, message: impl Into<String>) {
@@ -202,10 +202,15 @@ impl Findings {
         Some(At { value, node })
     }
 
+    /// The strings of a list. What is none is reported and left out.
     pub fn strings<'d>(&mut self, node: Node<'d>) -> Option<Vec<At<'d, &'d str>>> {
         let items = self.list(node)?;
-        let read: Vec<_> = items.iter().filter_map(|item| self.string(*item)).collect();
-        (read.len() == items.len()).then_some(read)
+        Some(
+            items
+                .into_iter()
+                .filter_map(|item| self.string(item))
+                .collect(),
+        )
     }
 
     /// One of a closed set of words.

@@ -14,6 +14,7 @@ pub mod codes;
 mod context;
 pub mod decode;
 mod kubernetes;
+mod lints;
 mod native;
 mod objects;
 mod suggest;

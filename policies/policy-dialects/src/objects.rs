@@ -9,7 +9,7 @@ use crate::decode::Findings;
 use crate::kubernetes::{Scope, decode_metadata};
 use crate::suggest::nearest;
 use crate::yaml::{self, Document, LoadErrorKind, Node, Shape};
-use crate::{Context, Others, cilium, native};
+use crate::{Context, Others, cilium, lints, native};
 
 /// Reads every object of a file; `source` is the file's name in places.
 ///
@@ -276,6 +276,9 @@ fn read_object(
         _ => cilium::read(node, scope, &id, &metadata, context, findings),
     };
     if !findings.refused_since(mark) {
+        for policy in &read {
+            lints::guards(policy, findings);
+        }
         policies.append(&mut read);
     }
 }

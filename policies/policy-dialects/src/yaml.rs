@@ -177,6 +177,33 @@ impl<'d> Node<'d> {
         self.document.data(self.id).place
     }
 
+    /// Where a reader looks for it: a list or a mapping under a key stands where the key does, a mapping in a list where
+    /// its first key does.
+    #[must_use]
+    pub fn sight(self) -> Place {
+        let data = self.document.data(self.id);
+        let collection = match &data.value {
+            ValueData::Scalar { .. } => return data.place,
+            ValueData::Sequence(_) => None,
+            ValueData::Mapping(entries) => entries.first(),
+        };
+        if let (Step::Key(_), Some(parent)) = (&data.step, data.parent)
+            && let ValueData::Mapping(entries) = &self.document.data(parent).value
+            && let Some(entry) = entries.iter().find(|entry| entry.value == self.id)
+        {
+            return entry.place;
+        }
+        match collection {
+            Some(first)
+                if first.place.line == data.place.line
+                    && first.place.column == data.place.column =>
+            {
+                first.place
+            }
+            Some(_) | None => data.place,
+        }
+    }
+
     /// The value under `key`, where this is a mapping that has it.
     #[must_use]
     pub fn get(self, key: &str) -> Option<Self> {

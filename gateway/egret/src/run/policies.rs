@@ -85,7 +85,7 @@ impl Policies {
         let texts = files
             .iter()
             .map(|file| (file.name.as_str(), file.text.as_str()));
-        let (policies, diagnostics) = policy_dialects::read_set(texts, &Context::default());
+        let (policies, diagnostics) = policy_dialects::read_set(texts, &self.context());
         if diagnostics
             .iter()
             .any(|diagnostic| diagnostic.level == Level::Refused)
@@ -101,6 +101,17 @@ impl Policies {
             diagnostics,
             files,
         })
+    }
+
+    /// A policy that names no namespace is in the command's.
+    fn context(&self) -> Context {
+        match &self.pod.namespace {
+            Some(namespace) => Context {
+                default_namespace: Arc::clone(namespace),
+                ..Context::default()
+            },
+            None => Context::default(),
+        }
     }
 
     /// The command, as policies know it.

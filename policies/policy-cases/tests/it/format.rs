@@ -251,3 +251,23 @@ fn diagnostics_of_inline_policies_have_the_lines_of_the_file() {
     assert_eq!(outcomes[0], Outcome::Passed);
     assert!(matches!(outcomes[1], Outcome::Failed(_)));
 }
+
+#[test]
+fn cut_and_mangled_files_never_panic() {
+    // Every prefix of a file with every key, and every file with one character replaced by a likely troublemaker.
+    let characters: Vec<char> = EVERYTHING.chars().collect();
+    for at in 0..characters.len() {
+        let cut: String = characters[..at].iter().collect();
+        drop(CaseFile::parse("t.yaml", &cut));
+        let mut mangled = characters.clone();
+        mangled[at] = ['[', '}', ':', '&', '\n', '"', '~'][at % 7];
+        let mangled: String = mangled.into_iter().collect();
+        if let Ok(file) = CaseFile::parse("t.yaml", &mangled)
+            && let Ok(scene) = Scene::prepare(file, &[], &[])
+        {
+            for test in &scene.file.tests {
+                judge(&scene, test, &mut CompiledEngine);
+            }
+        }
+    }
+}

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use dns_names::{Grammar, NamePattern};
 use policy_model::{
     Action, Block, ContainerSubject, DenyStyle, DnsFilter, Entity, FqdnBy, FqdnPeer,
     KubernetesSubject, LabelSelector, Labels, ObjectRef, Order, Peer, Peers, PlainSubject, PodPeer,
@@ -309,9 +308,9 @@ fn lower_rule(
             Some((code, what)) => {
                 findings.report_help(code, peer.node, closed_text(what, action), CLOSED_HELP);
                 closed_by = closed_by.or(Some(code));
-                closed_peers.extend(lower_peer(peer, namespace, findings));
+                closed_peers.extend(lower_peer(peer, namespace));
             }
-            None => peers.extend(lower_peer(peer, namespace, findings)),
+            None => peers.extend(lower_peer(peer, namespace)),
         }
     }
     if !metadata.is_empty() && action != Action::Allow {
@@ -346,7 +345,11 @@ fn lower_rule(
         Action::Deny if hosts => findings.report_help(
             codes::NATIVE_DENY_BY_NAME,
             node,
-            "the names are refused when they are asked; their addresses are not denied",
+            if ports.is_some() {
+                "the names are refused when they are asked, whatever the port; their addresses are not denied"
+            } else {
+                "the names are refused when they are asked; their addresses are not denied"
+            },
             "deny a `cidr` to close addresses",
         ),
         Action::Allow | Action::Deny | Action::Pass | Action::Log => {}
@@ -365,7 +368,7 @@ fn lower_rule(
         findings.report_help(
             codes::NATIVE_TLS,
             tls,
-            closed_text("TLS conditions", action),
+            closed_text("a TLS condition", action),
             "leave `tls` out to go by the name that was resolved",
         );
         closed = closed.or(Some(codes::NATIVE_TLS));
@@ -374,7 +377,7 @@ fn lower_rule(
         findings.report_help(
             codes::NATIVE_HTTP,
             http.node,
-            closed_text("HTTP conditions", action),
+            closed_text("an HTTP condition", action),
             "leave `http` out to allow the port as such",
         );
         closed = closed.or(Some(codes::NATIVE_HTTP));
@@ -438,49 +441,33 @@ fn closed_text(what: &str, action: Action) -> String {
 const fn unenforced(kind: &PeerKindSpec<'_>) -> Option<(Code, &'static str)> {
     match kind {
         PeerKindSpec::Fqdn(_) | PeerKindSpec::Cidr { .. } => None,
-        PeerKindSpec::Pods { .. } => Some((codes::NATIVE_PODS, "peers by pod")),
-        PeerKindSpec::Nodes(_) => Some((codes::NATIVE_NODES, "peers by node")),
-        PeerKindSpec::Service { .. } => Some((codes::NATIVE_SERVICE, "peers by service")),
-        PeerKindSpec::Set(_) => Some((codes::NATIVE_SET, "sets")),
-        PeerKindSpec::Entity(EntitySpec::Cluster | EntitySpec::KubeApiserver) => Some((
-            codes::NATIVE_ENTITY,
-            "the entities `cluster` and `kube-apiserver`",
-        )),
+        PeerKindSpec::Pods { .. } => Some((codes::NATIVE_PODS, "a peer by pod")),
+        PeerKindSpec::Nodes(_) => Some((codes::NATIVE_NODES, "a peer by node")),
+        PeerKindSpec::Service { .. } => Some((codes::NATIVE_SERVICE, "a peer by service")),
+        PeerKindSpec::Set(_) => Some((codes::NATIVE_SET, "a set")),
+        PeerKindSpec::Entity(EntitySpec::Cluster) => {
+            Some((codes::NATIVE_ENTITY, "the entity `cluster`"))
+        }
+        PeerKindSpec::Entity(EntitySpec::KubeApiserver) => {
+            Some((codes::NATIVE_ENTITY, "the entity `kube-apiserver`"))
+        }
         PeerKindSpec::Entity(
             EntitySpec::Dns | EntitySpec::World | EntitySpec::Host | EntitySpec::Loopback,
         ) => None,
     }
 }
 
-fn lower_peer(spec: PeerSpec<'_>, namespace: &Arc<str>, findings: &mut Findings) -> Vec<Peer> {
+fn lower_peer(spec: PeerSpec<'_>, namespace: &Arc<str>) -> Vec<Peer> {
     match spec.kind {
         PeerKindSpec::Fqdn(patterns) => patterns
             .into_iter()
-            .filter_map(
-                |text| match NamePattern::parse(Grammar::Native, text.value) {
-                    Ok(pattern) => Some(Peer::Fqdn(FqdnPeer {
-                        pattern,
-                        by: FqdnBy::Chain,
-                        scope: Scope::Any,
-                    })),
-                    Err(error) => {
-                        match error.help() {
-                            Some(help) => findings.report_help(
-                                codes::INVALID_PATTERN,
-                                text.node,
-                                error.to_string(),
-                                help,
-                            ),
-                            None => findings.report(
-                                codes::INVALID_PATTERN,
-                                text.node,
-                                error.to_string(),
-                            ),
-                        }
-                        None
-                    }
-                },
-            )
+            .map(|pattern| {
+                Peer::Fqdn(FqdnPeer {
+                    pattern,
+                    by: FqdnBy::Chain,
+                    scope: Scope::Any,
+                })
+            })
             .collect(),
         PeerKindSpec::Cidr { net, except } => vec![Peer::Block(Block {
             net,

@@ -1,5 +1,6 @@
 //! `egret.dev/v1alpha1` as written.
 
+use dns_names::{Grammar, NamePattern};
 use ipnet::IpNet;
 use policy_model::{HttpMatch, Protocol};
 
@@ -95,7 +96,7 @@ pub(crate) struct PeerSpec<'d> {
 
 #[derive(Debug)]
 pub(crate) enum PeerKindSpec<'d> {
-    Fqdn(Vec<At<'d, &'d str>>),
+    Fqdn(Vec<NamePattern>),
     Cidr {
         net: IpNet,
         except: Vec<IpNet>,
@@ -546,21 +547,44 @@ impl PortSpec {
 }
 
 /// A list of patterns, or one alone.
-fn patterns<'d>(node: Node<'d>, findings: &mut Findings) -> Option<Vec<At<'d, &'d str>>> {
-    let patterns = match node.shape() {
+fn patterns(node: Node<'_>, findings: &mut Findings) -> Option<Vec<NamePattern>> {
+    let texts = match node.shape() {
         Shape::Scalar(..) => vec![findings.string(node)?],
-        Shape::Sequence(_) | Shape::Mapping(_) => findings.strings(node)?,
+        Shape::Sequence(items) => {
+            if items.is_empty() {
+                findings.report_help(
+                    codes::EMPTY_LIST,
+                    node,
+                    "an empty `fqdn` could mean every name or none",
+                    "write \"*\" for every name, or leave the entry out",
+                );
+                return None;
+            }
+            findings.strings(node)?
+        }
+        Shape::Mapping(_) => findings.strings(node)?,
     };
-    if patterns.is_empty() {
-        findings.report_help(
-            codes::EMPTY_LIST,
-            node,
-            "an empty `fqdn` could mean every name or none",
-            "write \"*\" for every name, or leave the entry out",
-        );
-        return None;
+    Some(
+        texts
+            .into_iter()
+            .filter_map(|text| pattern(text, findings))
+            .collect(),
+    )
+}
+
+fn pattern(text: At<'_, &str>, findings: &mut Findings) -> Option<NamePattern> {
+    match NamePattern::parse(Grammar::Native, text.value) {
+        Ok(pattern) => Some(pattern),
+        Err(error) => {
+            match error.help() {
+                Some(help) => {
+                    findings.report_help(codes::INVALID_PATTERN, text.node, error.to_string(), help)
+                }
+                None => findings.report(codes::INVALID_PATTERN, text.node, error.to_string()),
+            }
+            None
+        }
     }
-    Some(patterns)
 }
 
 fn decode_cidr<'d>(

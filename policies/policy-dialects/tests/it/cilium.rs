@@ -340,3 +340,20 @@ fn the_annotation_lets_names_hold_private_addresses() {
     );
     assert!(clean(&text)[0].rules[0].allow_private);
 }
+
+#[test]
+fn opening_a_guard_is_reported_and_so_is_not_opening_it() {
+    let (_, diagnostics) = read_text(
+        "apiVersion: egret.dev/v1alpha1\nkind: ClusterEgressPolicy\nmetadata: {name: p}\nspec:\n  egress:\n  - {action: Allow, metadata: [gcp]}\n  - {action: Allow, to: [{cidr: 169.254.169.254/32}]}\n  - {action: Allow, to: [{cidr: 169.254.0.0/16}]}\n  - {action: Allow, to: [{cidr: 0.0.0.0/0}]}\n",
+    );
+    assert_eq!(
+        codes(&diagnostics),
+        [
+            "allow-opens-guard",
+            "allow-opens-guard",
+            "guard-stays-closed"
+        ]
+    );
+    let (_, diagnostics) = read_text(&policy("egress:\n- toCIDR: [169.254.169.254/32]\n"));
+    assert_eq!(codes(&diagnostics), ["guard-stays-closed"]);
+}

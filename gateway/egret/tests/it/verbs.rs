@@ -1,0 +1,145 @@
+//! `check` and `explain` as a shell sees them: what they print where, and their exit status.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use test_case::test_case;
+
+const CLEAN: &str = "apiVersion: egret.dev/v1alpha1\nkind: EgressPolicy\nmetadata: {name: ci}\nspec:\n  egress:\n  - action: Allow\n    to: [{fqdn: [api.example.com]}]\n    ports: [{port: 443}]\n";
+const LINTED: &str = "apiVersion: egret.dev/v1alpha1\nkind: EgressPolicy\nmetadata: {name: linted}\nspec:\n  egress:\n  - {action: Allow, to: [{cidr: 192.0.2.1/24}]}\n";
+const CLOSED: &str = "apiVersion: egret.dev/v1alpha1\nkind: EgressPolicy\nmetadata: {name: closed}\nspec:\n  egress:\n  - {action: Allow, to: [{set: partners}]}\n";
+
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, text) in [
+        ("clean.yaml", CLEAN),
+        ("linted.yaml", LINTED),
+        ("closed.yaml", CLOSED),
+        ("broken.yaml", "kind: [\n"),
+        ("b/in.yml", CLEAN),
+    ] {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+        std::fs::write(
+            path,
+            text.replace(
+                "name: ci",
+                if name == "b/in.yml" {
+                    "name: other"
+                } else {
+                    "name: ci"
+                },
+            ),
+        )
+        .expect("a file");
+    }
+    folder
+}
+
+fn egret(folder: &Path, line: &str) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_egret"))
+        .args(line.split_whitespace())
+        .current_dir(folder)
+        .env_remove("NO_COLOR")
+        .output()
+        .expect("egret starts")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("text")
+}
+
+#[test_case("check clean.yaml", 0; "nothing to report")]
+#[test_case("check --strict clean.yaml", 0; "nothing to report at all")]
+#[test_case("check linted.yaml", 0; "a lint does not count")]
+#[test_case("check --strict linted.yaml", 1; "a lint counts")]
+#[test_case("check closed.yaml", 1; "a closed rule")]
+#[test_case("check broken.yaml", 1; "a syntax error")]
+#[test_case("check clean.yaml broken.yaml", 1; "the highest of two")]
+#[test_case("check b", 0; "a folder")]
+#[test_case("check c*n.yaml", 0; "a glob")]
+#[test_case("check *.toml", 2; "a glob that matches nothing")]
+#[test_case("check nothing.yaml", 2; "no such file")]
+#[test_case("check broken.yaml nothing.yaml", 2; "no such file beside a broken one")]
+#[test_case("check", 2; "no path")]
+#[test_case("check --nonsense clean.yaml", 2; "bad usage")]
+#[test_case("explain --policy clean.yaml --to api.example.com --port 443", 0; "allowed")]
+#[test_case("explain --policy clean.yaml --to api.example.com --port 80", 1; "denied")]
+#[test_case("explain --policy broken.yaml --to api.example.com --port 80", 2; "a refused policy")]
+#[test_case("explain --best-effort --policy broken.yaml --to 192.0.2.1 --port 80", 0; "the best effort")]
+#[test_case("explain --policy nothing.yaml --to 192.0.2.1 --port 80", 2; "no such policy")]
+#[test_case("explain --policy clean.yaml --to 192.0.2.1 --port x", 2; "no port")]
+#[test_case("explain --policy clean.yaml --to 192.0.2.1 --port 80 --from prod/web-0", 2; "an unknown workload")]
+#[test_case("explain --policy clean.yaml", 2; "no destination")]
+fn exit_statuses(line: &str, expected: i32) {
+    let folder = folder();
+    let output = egret(folder.path(), line);
+    assert_eq!(
+        output.status.code(),
+        Some(expected),
+        "{}{}",
+        text(&output.stdout),
+        text(&output.stderr)
+    );
+    if expected == 2 {
+        assert!(
+            !output.stderr.is_empty(),
+            "what kept it from answering is on standard error"
+        );
+    }
+}
+
+#[test]
+fn nothing_is_coloured_for_a_pipe() {
+    let folder = folder();
+    for line in [
+        "check .",
+        "explain --policy clean.yaml --to api.example.com --port 443",
+    ] {
+        let output = egret(folder.path(), line);
+        assert!(!text(&output.stdout).contains('\u{1b}'), "{line}");
+    }
+}
+
+#[test]
+fn json_is_one_document_whatever_is_found() {
+    let folder = folder();
+    for line in [
+        "check -o json .",
+        "check -o json clean.yaml",
+        "explain -o json --policy clean.yaml --to api.example.com --port 443",
+    ] {
+        let output = egret(folder.path(), line);
+        let json: Value = serde_json::from_slice(&output.stdout).expect(line);
+        for diagnostic in json["diagnostics"].as_array().expect("diagnostics") {
+            let keys: Vec<&str> = diagnostic
+                .as_object()
+                .expect("an object")
+                .keys()
+                .map(String::as_str)
+                .collect();
+            assert_eq!(
+                keys,
+                [
+                    "code", "column", "file", "help", "level", "line", "message", "object", "path"
+                ]
+            );
+        }
+    }
+}
+
+#[test]
+fn files_of_one_check_are_one_set() {
+    let folder = folder();
+    std::fs::write(folder.path().join("again.yaml"), CLEAN).expect("a file");
+    let output = egret(folder.path(), "check clean.yaml again.yaml");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        text(&output.stdout).contains(
+            "refused[duplicate-object]: `EgressPolicy/ci` stands at clean.yaml:3:18 already"
+        ),
+        "{}",
+        text(&output.stdout)
+    );
+}
