@@ -13,7 +13,7 @@
 //! | `open ID HOST:PORT`, `say ID TEXT` | a connection that is kept, and an echo over it later |
 //! | `until ok STEP`, `until failed STEP` | the step again and again until it comes out so, at most 20 s |
 //! | `file PATH` | waits, at most 20 s, until the file exists: how a test holds a probe |
-//! | `connects HOST:PORT COUNT` | so many connections one after another, timed |
+//! | `connects HOST:PORT COUNT` | so many connections to an echo server, one after another, one byte each, timed |
 //! | `pull HOST:PORT BYTES` | one GET of so many bytes, timed |
 //!
 //! For each, one JSON object ([`Sight`]) is written to standard output at once. The exit status is 0

@@ -25,6 +25,9 @@ const COREDNS: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 const CACHED: u32 = 1_000;
 /// Names that are asked once: more than anybody answers in one measurement.
 const FRESH: u32 = 600_000;
+/// Addresses that fresh names have, in turn. On the real internet many names share few addresses; all
+/// names on one address is measured besides, as the worst that an upstream can do.
+const ADDRESSES: u32 = 250;
 /// Questions a second while latency is measured.
 const STEADY: u32 = 1_000;
 
@@ -43,7 +46,7 @@ pub(crate) fn measure(plan: &Plan, table: &mut Table) -> anyhow::Result<()> {
         Err(error) => table.miss("coredns", &format!("{error:#}")),
     }
     subjects.push(bench.egret(plan)?);
-    for kind in [Kind::Cached, Kind::Fresh] {
+    for kind in [Kind::Cached, Kind::Fresh, Kind::Shared] {
         for subject in &mut subjects {
             let figures = bench
                 .load(plan, subject, kind)
@@ -87,6 +90,7 @@ struct Ended(Child);
 enum Kind {
     Cached,
     Fresh,
+    Shared,
 }
 
 struct Load {
@@ -107,9 +111,13 @@ impl Bench {
         internet.own(UPSTREAM)?;
         let folder = tempfile::tempdir().context("failed to make a folder")?;
         let conf = folder.path().join("upstream.conf");
-        let zone = "  local-zone: \"bench.example.\" redirect\n  \
-                    local-data: \"bench.example. 3600 A 203.0.113.10\"\n";
-        fs::write(&conf, unbound_conf(UPSTREAM, zone))?;
+        let mut zones = String::from("server:\n");
+        for number in 1..=ADDRESSES {
+            let zone = format!("z{}.bench.example.", number - 1);
+            writeln!(zones, "  local-zone: \"{zone}\" redirect")?;
+            writeln!(zones, "  local-data: \"{zone} 3600 A 203.0.113.{number}\"")?;
+        }
+        fs::write(&conf, unbound_conf(UPSTREAM, &zones))?;
         let upstream = Ended(
             internet
                 .world()
@@ -207,10 +215,9 @@ impl Bench {
             subject.client.run(&format!("{perf} {data} -n 1 -q 20"))?;
         }
         let before = subject.cpu()?;
-        let runs = if matches!(kind, Kind::Fresh) {
-            "-n 1"
-        } else {
-            ""
+        let runs = match kind {
+            Kind::Cached => "",
+            Kind::Fresh | Kind::Shared => "-n 1",
         };
         let fast = subject
             .client
@@ -236,18 +243,23 @@ impl Bench {
 
     /// The questions of one measurement, in a file.
     fn questions(&self, subject: &mut Subject, kind: Kind) -> anyhow::Result<String> {
-        let (name, count, prefix) = match kind {
-            Kind::Cached => ("cached".to_owned(), CACHED, "c".to_owned()),
-            Kind::Fresh => {
+        let (name, count, zones) = match kind {
+            Kind::Cached => ("cached".to_owned(), CACHED, ADDRESSES),
+            Kind::Fresh | Kind::Shared => {
                 subject.fresh_files += 1;
+                let zones = if matches!(kind, Kind::Fresh) {
+                    ADDRESSES
+                } else {
+                    1
+                };
                 let name = format!("fresh-{}-{}", subject.name, subject.fresh_files);
-                (name.clone(), FRESH, name)
+                (name, FRESH, zones)
             }
         };
-        let path = self.folder.path().join(name);
+        let path = self.folder.path().join(&name);
         let mut text = String::new();
         for number in 0..count {
-            writeln!(text, "{prefix}{number}.bench.example A")?;
+            writeln!(text, "{name}-{number}.z{}.bench.example A", number % zones)?;
         }
         fs::write(&path, text)?;
         Ok(path.display().to_string())
@@ -255,7 +267,7 @@ impl Bench {
 
     /// Waits until a server answers.
     fn wait_for(&self, server: IpAddr) -> anyhow::Result<()> {
-        let step = vec![format!("until ok ask ready.bench.example A @{server}")];
+        let step = vec![format!("until ok ask ready.z0.bench.example A @{server}")];
         let seen = self.internet.client().run(move || probe::take_all(&step))?;
         if seen.iter().all(|sight| sight.ok) {
             Ok(())
@@ -279,6 +291,7 @@ impl Kind {
         match self {
             Self::Cached => "cached",
             Self::Fresh => "uncached",
+            Self::Shared => "uncached, one address,",
         }
     }
 }
@@ -298,13 +311,7 @@ fn unbound_conf(interface: IpAddr, rest: &str) -> String {
          num-threads: 2\n  so-reuseport: yes\n  module-config: \"iterator\"\n  \
          do-not-query-localhost: no\n  msg-cache-size: 128m\n  rrset-cache-size: 256m\n  \
          minimal-responses: yes\n  outgoing-range: 4096\n  num-queries-per-thread: 2048\n\
-         remote-control:\n  control-enable: no\n{}",
-        // A zone belongs to the server's own section, which must come first.
-        if rest.starts_with("forward-zone") {
-            rest.to_owned()
-        } else {
-            format!("server:\n{rest}")
-        }
+         remote-control:\n  control-enable: no\n{rest}"
     )
 }
 

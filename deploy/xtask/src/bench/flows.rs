@@ -25,13 +25,14 @@ pub(crate) fn measure(plan: &Plan, table: &mut Table) -> anyhow::Result<()> {
     internet.resolver(RESOLVER)?;
     internet.zone("server.example.com 3600 A 203.0.113.10")?;
     internet.web(SocketAddr::new(SERVER, 80), "server")?;
+    internet.echo(SocketAddr::new(SERVER, 7))?;
     let folder = tempfile::tempdir().context("failed to make a folder")?;
     let policy = folder.path().join("policy.yaml");
     std::fs::write(
         &policy,
         "apiVersion: egret.dev/v1alpha1\nkind: EgressPolicy\nmetadata: {name: bench}\nspec:\n  \
          egress:\n    - action: Allow\n      to: [{fqdn: [server.example.com]}]\n      \
-         ports: [{protocol: TCP, port: 80}]\n",
+         ports: [{protocol: TCP, port: 80}, {protocol: TCP, port: 7}]\n",
     )?;
     let without = || Command::new(&plan.egret);
     let held = || {
@@ -40,7 +41,7 @@ pub(crate) fn measure(plan: &Plan, table: &mut Table) -> anyhow::Result<()> {
         command.arg("--").arg(&plan.egret);
         command
     };
-    let connects = format!("connects server.example.com:80 {}", plan.connections);
+    let connects = format!("connects server.example.com:7 {}", plan.connections);
     let pull = format!("pull server.example.com:80 {}", plan.bytes);
     let mut best = [[f64::MAX; 2]; 2];
     for _ in 0..ROUNDS {
@@ -59,7 +60,7 @@ pub(crate) fn measure(plan: &Plan, table: &mut Table) -> anyhow::Result<()> {
     }
     for (subject, name) in ["without", "egret"].into_iter().enumerate() {
         let rate = f64::from(plan.connections) * 1e6 / best[0][subject];
-        table.add("new connections", "1/s", name, rate);
+        table.add("connections with one exchange", "1/s", name, rate);
     }
     for (subject, name) in ["without", "egret"].into_iter().enumerate() {
         #[expect(clippy::cast_precision_loss, reason = "far below 2^53 bytes")]
