@@ -13,12 +13,14 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, IsTerminal as _, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, ExitCode};
+use std::thread;
 use std::time::Instant;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use nix::unistd::geteuid;
 
 use self::print::Printer;
+use self::scene::{Played, Scene};
 use self::stage::Stage;
 use crate::cli::{DemoArgs, Output};
 
@@ -59,16 +61,32 @@ fn give(args: &DemoArgs) -> anyhow::Result<bool> {
     let stage = Stage::build().context("failed to build the demo's internet")?;
     let printer = Printer::new(args.output, io::stdout().is_terminal());
     printer.opening(tour::POLICY)?;
-    let mut results = Vec::new();
-    for (number, scene) in scenes.iter().enumerate() {
-        let result = stage
+    let play = |scene: &Scene| {
+        stage
             .play(scene)
-            .with_context(|| format!("failed to play `{}`", scene.title))?;
-        printer.scene(number + 1, scene, &result)?;
-        results.push(result);
-    }
+            .with_context(|| format!("failed to play `{}`", scene.title))
+    };
+    let results = thread::scope(|scope| -> anyhow::Result<Vec<Played>> {
+        // Scenes that mostly wait begin at once, beside the others; all are shown in their order.
+        let mut waiting: Vec<_> = scenes
+            .iter()
+            .map(|scene| scene.waits.then(|| scope.spawn(|| play(scene))))
+            .collect();
+        let mut results = Vec::new();
+        for (number, (scene, waiting)) in scenes.iter().zip(&mut waiting).enumerate() {
+            let result = match waiting.take() {
+                Some(thread) => thread
+                    .join()
+                    .map_err(|_panic| anyhow!("a scene broke off"))?,
+                None => play(scene),
+            }?;
+            printer.scene(number + 1, scene, &result)?;
+            results.push(result);
+        }
+        Ok(results)
+    })?;
     printer.closing(&results, begun.elapsed())?;
-    Ok(results.iter().all(|result| result.as_expected()))
+    Ok(results.iter().all(Played::as_expected))
 }
 
 /// Runs a command on the tour's internet, where no tour is given.

@@ -1,6 +1,8 @@
 //! The internet of the tests.
 
+use std::fs::Permissions;
 use std::net::{IpAddr, SocketAddr};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use gateway_playground::{Internet, Options};
@@ -104,6 +106,7 @@ impl Lab {
             internet,
             folder: tempfile::Builder::new()
                 .prefix("egret-lab-")
+                .permissions(Permissions::from_mode(0o755))
                 .tempdir()
                 .unwrap(),
             program: program.into(),

@@ -18,6 +18,9 @@ pub(super) struct Scene {
     pub(super) acts: Vec<Act>,
     /// What the world must have seen, or not.
     pub(super) world: Vec<World>,
+    /// Whether it mostly waits, so that others may go on beside it. What it looks for in the world
+    /// must be its own: names and addresses of no other scene.
+    pub(super) waits: bool,
 }
 
 /// One step of the client.
@@ -111,7 +114,13 @@ impl Scene {
             policy: policy.to_owned(),
             acts: Vec::new(),
             world: Vec::new(),
+            waits: false,
         }
+    }
+
+    pub(super) fn waits(mut self) -> Self {
+        self.waits = true;
+        self
     }
 
     pub(super) fn act(mut self, step: impl Into<String>, expect: Expect) -> Self {

@@ -1,8 +1,9 @@
 //! The demo's internet, and how a scene is played on it.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::{BufRead as _, BufReader};
 use std::net::IpAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
@@ -68,7 +69,11 @@ impl Stage {
         }
         Ok(Self {
             internet,
-            folder: tempfile::Builder::new().prefix("egret-demo-").tempdir()?,
+            folder: tempfile::Builder::new()
+                .prefix("egret-demo-")
+                // The client may be the user who called sudo, and waits for a file in here.
+                .permissions(Permissions::from_mode(0o755))
+                .tempdir()?,
             program: std::env::current_exe().context("failed to find this program's own file")?,
         })
     }
@@ -88,15 +93,14 @@ impl Stage {
         let begun = Instant::now();
         let packets_before = self.internet.packets()?.len();
         let questions_before = self.internet.questions().mark();
-        let file = |name: &str| self.folder.path().join(name);
+        let folder = self.folder.path().join(scene.title.replace(' ', "-"));
+        fs::create_dir(&folder).context("failed to make a folder for a scene")?;
+        let file = |name: &str| folder.join(name);
         let (policy, report, errors) = (file("policy.yaml"), file("report.jsonl"), file("stderr"));
-        put(&policy, &scene.policy)?;
         let gate = file(GATE);
-        for old in [&report, &gate] {
-            drop(fs::remove_file(old));
-        }
+        put(&policy, &scene.policy)?;
 
-        let mut client = self.start(scene, &policy, &report, &errors)?;
+        let mut client = self.start(scene, &folder)?;
         let mut seen = Vec::new();
         while let Some(line) = client.next_line()? {
             let act = scene.acts.get(seen.len());
@@ -133,25 +137,22 @@ impl Stage {
     }
 
     /// `egret run --policy … --report … -- egret __probe STEP…`, in the client's namespace.
-    fn start(
-        &self,
-        scene: &Scene,
-        policy: &Path,
-        report: &Path,
-        errors: &Path,
-    ) -> anyhow::Result<Client> {
+    fn start(&self, scene: &Scene, folder: &Path) -> anyhow::Result<Client> {
         let mut command = Command::new(&self.program);
         command.arg("run");
         if !scene.policy.is_empty() {
-            command.arg("--policy").arg(policy);
+            command.arg("--policy").arg(folder.join("policy.yaml"));
         }
-        command.arg("--report").arg(report).arg("--");
+        command.arg("--report").arg(folder.join("report.jsonl"));
+        command.arg("--");
         command.arg(&self.program).arg("__probe");
-        let gate = self.folder.path().join(GATE).display().to_string();
+        let gate = folder.join(GATE).display().to_string();
         let steps = scene.acts.iter();
         command.args(steps.map(|act| act.step.replace(tour::GATE, &gate)));
         command.stdin(Stdio::null()).stdout(Stdio::piped());
-        command.stderr(fs::File::create(errors).context("failed to make a file for errors")?);
+        command.stderr(
+            fs::File::create(folder.join("stderr")).context("failed to make a file for errors")?,
+        );
         let mut child = self
             .internet
             .spawn(command)

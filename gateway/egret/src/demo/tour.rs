@@ -199,6 +199,7 @@ fn time() -> Vec<Scene> {
             "When the TTL is over the kernel closes the address; what is established lives on.",
             POLICY,
         )
+        .waits()
         .act("open a short.example.com:7", Expect::Reads(""))
         .act("say a before", Expect::Reads("before"))
         .act(
@@ -212,6 +213,7 @@ fn time() -> Vec<Scene> {
             "Each opens its own port for its own time: one's expiry leaves the other's port alone.",
             POLICY,
         )
+        .waits()
         .act("lookup two.example.com", Expect::Addresses(vec![SHARED]))
         .act("http 203.0.113.50:80/", Expect::Fails("EPERM"))
         .act("http one.example.com:80/", Expect::Reads("one "))
