@@ -22,9 +22,7 @@ impl fmt::Display for RunId {
 /// Why a run could not be written down.
 #[derive(Debug, thiserror::Error)]
 pub enum RunDirError {
-    #[error(
-        "failed to make `{path}`: this needs root, or `XDG_RUNTIME_DIR` set to a directory of yours"
-    )]
+    #[error("failed to make `{path}`: `/run` must be writable")]
     Make {
         path: PathBuf,
         #[source]
@@ -184,13 +182,9 @@ pub(crate) fn abandoned(base: &Path) -> Result<(Gate, Vec<(PathBuf, File)>), Run
     Ok((gate, free))
 }
 
-/// Where this caller's runs are: `/run/egret`, or `egret` in `XDG_RUNTIME_DIR` where `/run` is not ours to write.
+/// Where the runs of this machine are.
 pub(crate) fn base() -> PathBuf {
-    let fallback = std::env::var_os("XDG_RUNTIME_DIR");
-    match fallback {
-        Some(runtime) if !nix::unistd::geteuid().is_root() => PathBuf::from(runtime).join("egret"),
-        Some(_) | None => PathBuf::from(BASE),
-    }
+    PathBuf::from(BASE)
 }
 
 /// The lock of the base directory.
