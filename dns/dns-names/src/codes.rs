@@ -101,6 +101,7 @@ pub struct ExtendedError {
 
 impl ExtendedError {
     pub const OTHER: u16 = 0;
+    pub const CACHED_ERROR: u16 = 13;
     pub const NOT_READY: u16 = 14;
     /// Blocked by the operator's policy.
     pub const BLOCKED: u16 = 15;

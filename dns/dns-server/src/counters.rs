@@ -46,8 +46,12 @@ counters! {
     cached,
     /// Questions that joined an exchange already under way.
     shared,
+    /// Questions answered SERVFAIL because nobody could answer them a moment ago.
+    failures_cached,
     /// Questions turned away with SERVFAIL because too many were under way.
     overloaded,
+    /// Questions turned away with SERVFAIL because too many of the same workload were under way.
+    over_share,
     /// Exchanges with upstreams, retries with other servers or transports included.
     upstream_queries,
     /// Exchanges that brought no usable answer.
@@ -74,6 +78,8 @@ counters! {
     connections,
     /// TCP connections turned away because too many were open.
     connections_refused,
+    /// TCP connections turned away because too many of the same workload were open.
+    connections_over_share,
 }
 
 /// A number that only grows.

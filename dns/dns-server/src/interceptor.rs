@@ -9,7 +9,6 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use hickory_server::net::runtime::{Time, TokioTime};
 use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseInfo};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use crate::cache::{AnswerCache, Entry};
@@ -17,6 +16,7 @@ use crate::config::Config;
 use crate::counters::Counters;
 use crate::front::{self, OwnReply, SlotReply};
 use crate::judge::{Client, Judge, QuestionAction, Refusal, Release};
+use crate::places::{NoPlace, Place, Places};
 use crate::special;
 use crate::upstream::{UpstreamError, Upstreams};
 
@@ -26,7 +26,7 @@ pub(crate) struct Interceptor<J: Judge> {
     upstreams: Upstreams,
     cache: AnswerCache<J::Memo>,
     flights: Mutex<HashMap<QuestionKey, Flight<J::Memo>>>,
-    pending: Arc<Semaphore>,
+    pending: Arc<Places>,
     release_within: Duration,
     counters: Arc<Counters>,
 }
@@ -57,7 +57,7 @@ struct Handler<J: Judge> {
     query: Query,
     known: Option<Arc<Entry<J::Memo>>>,
     /// Held until the reply is written; bounds how many are pending.
-    _permit: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl<J: Judge> Interceptor<J> {
@@ -69,7 +69,7 @@ impl<J: Judge> Interceptor<J> {
             upstreams: Upstreams::new(upstreams, limits, Arc::clone(&counters)),
             cache: AnswerCache::new(limits),
             flights: Mutex::new(HashMap::new()),
-            pending: Arc::new(Semaphore::new(limits.pending)),
+            pending: Places::new(limits.pending),
             release_within: limits.release,
             counters,
         })
@@ -92,8 +92,7 @@ impl<J: Judge> Interceptor<J> {
         out: &mut Vec<u8>,
     ) -> Step<J> {
         out.clear();
-        let Some(client) = self.judge.client(local, peer, transport) else {
-            self.counters.strangers.count();
+        let Some(client) = self.client(local, peer, transport) else {
             return Step::Drop;
         };
         self.counters.queries.count();
@@ -115,20 +114,27 @@ impl<J: Judge> Interceptor<J> {
         };
         let refusal = match refusal {
             Some(refusal) => refusal,
-            None => match Arc::clone(&self.pending).try_acquire_owned() {
-                Ok(permit) => {
+            None => match self.pending.take(client.workload) {
+                Ok(place) => {
                     let handler = Handler {
                         interceptor: Arc::clone(self),
                         client,
                         query,
                         known,
-                        _permit: permit,
+                        _place: place,
                     };
                     return Step::Wait(Box::new(Pending { request, handler }));
                 }
-                Err(_full) => {
+                Err(NoPlace::Full) => {
                     self.counters.overloaded.count();
                     failure(ExtendedError::OTHER, "too many questions at once")
+                }
+                Err(NoPlace::Share) => {
+                    self.counters.over_share.count();
+                    failure(
+                        ExtendedError::OTHER,
+                        "too many questions of this workload at once",
+                    )
                 }
             },
         };
@@ -142,6 +148,20 @@ impl<J: Judge> Interceptor<J> {
                 Step::Drop
             }
         }
+    }
+
+    /// Who sent something from `peer` to `local`; somebody else's slot is counted.
+    pub(crate) fn client(
+        &self,
+        local: SocketAddr,
+        peer: SocketAddr,
+        transport: Transport,
+    ) -> Option<Client> {
+        let client = self.judge.client(local, peer, transport);
+        if client.is_none() {
+            self.counters.strangers.count();
+        }
+        client
     }
 
     /// What is to be said without asking anybody; an answer that may go at once is written into `out`.
@@ -158,8 +178,14 @@ impl<J: Judge> Interceptor<J> {
             }
         }
         let now = Instant::now();
-        let Some(entry) = self.cache.get(&query.key(), now) else {
-            return Found::Nothing;
+        let key = query.key();
+        let Some(entry) = self.cache.get(&key, now) else {
+            if !self.cache.has_failed(&key, now) {
+                return Found::Nothing;
+            }
+            self.counters.failures_cached.count();
+            let text = "no upstream gave a usable answer a moment ago";
+            return Found::Refusal(failure(ExtendedError::CACHED_ERROR, text));
         };
         self.counters.cached.count();
         let age = entry.age(now);
@@ -221,7 +247,10 @@ impl<J: Judge> Interceptor<J> {
         query: Query,
         key: QuestionKey,
     ) -> Result<Arc<Entry<J::Memo>>, Arc<UpstreamError>> {
-        let answer = self.upstreams.ask(&query).await.map_err(Arc::new)?;
+        let answer = self.upstreams.ask(&query).await.map_err(|error| {
+            self.cache.fail(key.clone(), Instant::now());
+            Arc::new(error)
+        })?;
         self.counters
             .strays_removed
             .add(answer.resolution().strays.len());
@@ -243,12 +272,10 @@ impl<J: Judge> Interceptor<J> {
         let answer = &entry.answered.answer;
         let written = match release {
             Release::Whole => Some(answer.write_reply(query, age, client.transport, None, out)),
-            Release::Without { addresses, error } => {
-                answer.without(&addresses).ok().map(|answer| {
-                    self.counters.addresses_stripped.add(addresses.len());
-                    answer.write_reply(query, age, client.transport, error.as_ref(), out)
-                })
-            }
+            Release::Without { addresses, error } => entry.without(&addresses).ok().map(|answer| {
+                self.counters.addresses_stripped.add(addresses.len());
+                answer.write_reply(query, age, client.transport, error.as_ref(), out)
+            }),
             Release::Refuse(refusal) => {
                 self.counters.refused.count();
                 return Err(refusal);

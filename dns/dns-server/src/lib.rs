@@ -21,6 +21,7 @@ mod udp;
 mod cache;
 mod front;
 mod interceptor;
+mod places;
 mod special;
 mod upstream;
 

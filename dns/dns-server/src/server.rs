@@ -2,7 +2,6 @@ use std::io;
 use std::sync::Arc;
 
 use tokio::net::{TcpListener, UdpSocket};
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -10,13 +9,14 @@ use crate::config::{Config, Limits};
 use crate::counters::Counters;
 use crate::interceptor::Interceptor;
 use crate::judge::Judge;
+use crate::places::Places;
 use crate::sockets::{Sockets, SocketsV6};
 use crate::{tcp, udp};
 
 /// An interceptor: one judge, one cache, one set of upstreams, any number of socket sets (one per network namespace).
 pub struct Server<J: Judge> {
     interceptor: Arc<Interceptor<J>>,
-    open_connections: Arc<Semaphore>,
+    open_connections: Arc<Places>,
     limits: Limits,
 }
 
@@ -24,7 +24,7 @@ impl<J: Judge> Server<J> {
     pub fn new(config: &Config, judge: J) -> Self {
         Self {
             interceptor: Interceptor::new(config, judge),
-            open_connections: Arc::new(Semaphore::new(config.limits.connections)),
+            open_connections: Places::new(config.limits.connections),
             limits: config.limits,
         }
     }

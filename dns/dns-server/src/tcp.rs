@@ -10,7 +10,6 @@ use futures_util::{FutureExt, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::OwnedReadHalf;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -18,6 +17,7 @@ use crate::config::Limits;
 use crate::front::SlotReply;
 use crate::interceptor::{Interceptor, Pending, Step};
 use crate::judge::Judge;
+use crate::places::{NoPlace, Places};
 
 /// LIMIT: longest query read over TCP. A longer one is no question; the connection is closed.
 const MAX_QUERY: usize = 4096;
@@ -28,7 +28,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub(crate) async fn serve<J: Judge>(
     listener: TcpListener,
     interceptor: Arc<Interceptor<J>>,
-    open: Arc<Semaphore>,
+    open: Arc<Places>,
     limits: Limits,
 ) -> io::Result<()> {
     let mut connections = JoinSet::new();
@@ -42,14 +42,28 @@ pub(crate) async fn serve<J: Judge>(
             }
         };
         while connections.try_join_next().is_some() {}
-        let Ok(permit) = Arc::clone(&open).try_acquire_owned() else {
-            interceptor.counters().connections_refused.count();
+        let Some(client) = stream
+            .local_addr()
+            .ok()
+            .and_then(|local| interceptor.client(local, peer, Transport::Tcp))
+        else {
             continue;
+        };
+        let place = match open.take(client.workload) {
+            Ok(place) => place,
+            Err(none) => {
+                let counters = interceptor.counters();
+                match none {
+                    NoPlace::Full => counters.connections_refused.count(),
+                    NoPlace::Share => counters.connections_over_share.count(),
+                }
+                continue;
+            }
         };
         interceptor.counters().connections.count();
         let interceptor = Arc::clone(&interceptor);
         connections.spawn(async move {
-            let _permit = permit;
+            let _place = place;
             if let Err(error) = converse(stream, peer, &interceptor, &limits).await {
                 tracing::debug!(%error, "connection ended");
             }

@@ -60,8 +60,10 @@ async fn over_the_limit_is_servfail_and_cached_answers_still_flow() {
     let world = World::with(upstream, |config| config.limits.pending = 2);
     let client = world.client().await;
     client.ask("known.example.").await;
-    for name in ["slow1.example.", "slow2.example."] {
-        world.client().await.send(&query(name, |_| {})).await;
+    for workload in [0, 1] {
+        let name = format!("slow{workload}.example.");
+        let client = world.client_of(workload).await;
+        client.send(&query(&name, |_| {})).await;
     }
     until(|| world.counts().upstream_queries == 3).await;
     assert_eq!(show(&client.ask("other.example.").await), "Server Failure");
@@ -69,10 +71,35 @@ async fn over_the_limit_is_servfail_and_cached_answers_still_flow() {
         show(&client.ask("known.example.").await),
         "No Error known.example./192.0.2.1"
     );
-    assert_eq!(world.counts().overloaded, 1);
+    assert_eq!(
+        (world.counts().overloaded, world.counts().over_share),
+        (1, 0)
+    );
     gate.add_permits(100);
     until(|| world.judge.released().len() == 3).await;
-    until(|| world.counts().overloaded == 1).await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn one_workload_leaves_half_to_the_others() {
+    let (upstream, gate) = held().await;
+    let world = World::with(upstream, |config| config.limits.pending = 4);
+    let (greedy, other) = (world.client_of(1).await, world.client_of(2).await);
+    for name in ["slow1.example.", "slow2.example."] {
+        world.client_of(1).await.send(&query(name, |_| {})).await;
+    }
+    until(|| world.counts().upstream_queries == 2).await;
+    assert_eq!(show(&greedy.ask("fast.example.").await), "Server Failure");
+    assert_eq!(
+        show(&other.ask("fast.example.").await),
+        "No Error fast.example./192.0.2.1"
+    );
+    assert_eq!(
+        (world.counts().overloaded, world.counts().over_share),
+        (0, 1)
+    );
+    gate.add_permits(100);
+    until(|| world.judge.released().len() == 3).await;
     world.stop().await;
 }
 
@@ -167,16 +194,31 @@ async fn an_oversized_frame_ends_the_connection() {
 }
 
 #[tokio::test]
-async fn connections_are_bounded() {
+async fn connections_are_bounded_for_all_and_for_each() {
     let upstream = Upstream::with_records(&["a. 60 A 192.0.2.1"]).await;
-    let world = World::with(upstream, |config| config.limits.connections = 1);
-    let client = world.client().await;
-    let mut first = client.connect().await;
-    write_frame(&mut first, &query("a.", |_| {})).await;
-    assert!(read_frame(&mut first).await.is_some());
-    let mut second = client.connect().await;
-    assert!(read_frame(&mut second).await.is_none());
-    assert_eq!(world.counts().connections_refused, 1);
-    drop(first);
+    let world = World::with(upstream, |config| config.limits.connections = 4);
+    let mut open = Vec::new();
+    // Workload 0 has its half, then all are taken.
+    for (workload, is_taken) in [
+        (0, true),
+        (0, true),
+        (0, false),
+        (1, true),
+        (2, true),
+        (3, false),
+    ] {
+        let mut stream = world.client_of(workload).await.connect().await;
+        if is_taken {
+            write_frame(&mut stream, &query("a.", |_| {})).await;
+        }
+        assert_eq!(read_frame(&mut stream).await.is_some(), is_taken);
+        open.push(stream);
+    }
+    let counts = world.counts();
+    assert_eq!(
+        (counts.connections_refused, counts.connections_over_share),
+        (1, 1)
+    );
+    drop(open);
     world.stop().await;
 }

@@ -1,6 +1,8 @@
 //! Upstreams that fail, lie or are not there.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use dns_names::Transport;
@@ -9,7 +11,7 @@ use hickory_resolver::proto::rr::Name;
 use test_case::test_case;
 
 use crate::World;
-use crate::client::show;
+use crate::client::{extended_error, query, show, with_edns};
 use crate::upstream::{Asked, Upstream, answer, failure, reply};
 
 const ATTEMPT: Duration = Duration::from_millis(100);
@@ -169,7 +171,7 @@ async fn a_server_that_is_not_there_costs_no_wait_and_is_asked_last_next_time() 
 }
 
 #[tokio::test]
-async fn what_every_server_says_is_passed_on_and_not_kept() {
+async fn what_every_server_says_is_passed_on_and_kept_for_a_moment() {
     let upstream =
         Upstream::scripted(|asked| async move { vec![failure(&asked, ResponseCode::Refused)] })
             .await;
@@ -180,8 +182,79 @@ async fn what_every_server_says_is_passed_on_and_not_kept() {
     assert_eq!(show(&client.ask("a.").await), "Query Refused");
     assert_eq!(
         (world.upstream.asked().len(), world.counts().cached),
-        (2 * once, 0)
+        (once, 1)
     );
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_question_nobody_answered_is_not_asked_again_at_once() {
+    let upstream = Upstream::scripted(|_| async { vec![] }).await;
+    let world = impatient(upstream, &[]);
+    let client = world.client().await;
+    assert_eq!(show(&client.ask("a.").await), "Server Failure");
+    let once = world.counts().upstream_queries;
+    let again = client
+        .exchange(&query("a.", |message| with_edns(message, 1232, false)))
+        .await;
+    assert_eq!(show(&again), "Server Failure");
+    assert_eq!(extended_error(&again).map(|(code, _)| code), Some(13));
+    let counts = world.counts();
+    assert_eq!((counts.upstream_queries, counts.failures_cached), (once, 1));
+    world.stop().await;
+}
+
+/// A server that answers while `speaks` is set.
+async fn switched(speaks: &Arc<AtomicBool>) -> Upstream {
+    let speaks = Arc::clone(speaks);
+    Upstream::scripted(move |asked| {
+        let speaks = speaks.load(Ordering::Relaxed);
+        async move {
+            let owner = asked.message.queries[0].name().to_ascii();
+            let line = format!("{owner} 60 A 192.0.2.1");
+            speaks
+                .then(|| answer(&asked, &[&line]))
+                .into_iter()
+                .collect()
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_silent_server_is_waited_for_less_and_believed_as_soon_as_it_speaks() {
+    let speaks = Arc::new(AtomicBool::new(false));
+    let upstream = switched(&speaks).await;
+    let attempt = Duration::from_secs(1);
+    let world = World::with(upstream, |config| config.limits.attempt = attempt);
+    let client = world.client().await;
+    let mut costs = Vec::new();
+    for name in ["a.", "b."] {
+        let before = Instant::now();
+        assert_eq!(show(&client.ask(name).await), "Server Failure");
+        costs.push(before.elapsed());
+    }
+    // Two rounds of a second, then two of a fifth.
+    assert!(costs[0] >= 2 * attempt && costs[1] < attempt, "{costs:?}");
+    speaks.store(true, Ordering::Relaxed);
+    assert_eq!(show(&client.ask("c.").await), "No Error c./192.0.2.1");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn of_failed_servers_the_one_heard_of_last_is_asked_first() {
+    let speaks = Arc::new(AtomicBool::new(true));
+    let never = Upstream::scripted(|_| async { vec![] }).await;
+    let once = switched(&speaks).await;
+    let world = impatient(never, &[once.address]);
+    let client = world.client().await;
+    assert_eq!(show(&client.ask("a.").await), "No Error a./192.0.2.1");
+    speaks.store(false, Ordering::Relaxed);
+    assert_eq!(show(&client.ask("b.").await), "Server Failure");
+    let asked_never = world.upstream.asked().len();
+    speaks.store(true, Ordering::Relaxed);
+    assert_eq!(show(&client.ask("c.").await), "No Error c./192.0.2.1");
+    assert_eq!(world.upstream.asked().len(), asked_never);
     world.stop().await;
 }
 

@@ -60,6 +60,14 @@ impl FakeJudge {
     }
 }
 
+/// Slots of workload 7 are 127.83.0/24, of workload 8 127.83.1/24 and so on.
+fn workload(ip: IpAddr) -> u64 {
+    match ip {
+        IpAddr::V4(v4) => 7 + u64::from(v4.octets()[2]),
+        IpAddr::V6(_) => 7,
+    }
+}
+
 /// Slots are 127.83/16, `fd83:6567:7265::/64` and, so that no route is needed, `::1`.
 fn is_slot(ip: IpAddr) -> bool {
     match ip {
@@ -75,7 +83,7 @@ impl Judge for FakeJudge {
 
     fn client(&self, local: SocketAddr, _peer: SocketAddr, transport: Transport) -> Option<Client> {
         let client = Client {
-            workload: 7,
+            workload: workload(local.ip()),
             server: ([192, 0, 2, 53], 53).into(),
             transport,
         };

@@ -59,7 +59,12 @@ impl World {
 
     /// A client of the first slot.
     async fn client(&self) -> Client {
-        Client::new(([127, 83, 0, 1], self.port).into()).await
+        self.client_of(0).await
+    }
+
+    /// A client of one of several workloads.
+    async fn client_of(&self, workload: u8) -> Client {
+        Client::new(([127, 83, workload, 1], self.port).into()).await
     }
 
     fn counts(&self) -> Counts {
