@@ -33,6 +33,7 @@ codes! {
 
     // Objects.
     NOT_AN_OBJECT = Refused "not-an-object" "the document is not an object with apiVersion, kind and metadata.name";
+    NO_OBJECT = Refused "no-object" "the file is empty, or holds only comments";
     UNKNOWN_KIND = Refused "unknown-kind" "the object is of a kind no dialect has";
     UNSUPPORTED_DIALECT = Refused "unsupported-dialect" "the object is a policy of a dialect this version cannot enforce";
     UNSUPPORTED_VERSION = Refused "unsupported-version" "the apiVersion is not one this version reads";

@@ -34,6 +34,21 @@ pub fn read_set<'t>(
         for error in errors {
             report_unreadable(error.place, &error.kind, &mut findings);
         }
+        if documents.is_empty() && findings.mark() == 0 {
+            // An editor that truncates before it writes must not look like somebody who took every policy away.
+            let place = yaml::Place {
+                line: 1,
+                column: 1,
+                width: 1,
+            };
+            findings.report_at(
+                codes::NO_OBJECT,
+                place,
+                String::new(),
+                "the file holds no object",
+                None,
+            );
+        }
         for document in &documents {
             read_object(
                 document.root(),

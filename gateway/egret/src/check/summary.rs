@@ -40,11 +40,21 @@ pub(super) fn text(
     if !covered.is_empty() {
         out.push_str("\nwildcards:\n");
     }
-    for (origin, pattern) in covered {
+    for Wildcard {
+        pattern,
+        first,
+        more,
+    } in covered
+    {
+        let others = if more == 0 {
+            String::new()
+        } else {
+            format!(" (and {})", count(more, "other rule", "other rules"))
+        };
         out.push_str(&format!(
-            "  {}:{}  `{}`: {}\n",
-            visible(&origin.source),
-            origin.line,
+            "  {}:{}  `{}`: {}{others}\n",
+            visible(&first.source),
+            first.line,
             pattern.as_str(),
             pattern.covers()
         ));
@@ -70,11 +80,11 @@ pub(super) fn json(
         diagnostics: diagnostics.iter().map(DiagnosticJson::from).collect(),
         wildcards: wildcards(policies)
             .into_iter()
-            .map(|(origin, pattern)| WildcardJson {
-                pattern: pattern.as_str().to_owned(),
-                covers: pattern.covers(),
-                file: origin.source.to_string(),
-                line: origin.line,
+            .map(|wildcard| WildcardJson {
+                pattern: wildcard.pattern.as_str(),
+                covers: wildcard.pattern.covers(),
+                file: &wildcard.first.source,
+                line: wildcard.first.line,
             })
             .collect(),
         summary: SummaryJson {
@@ -97,7 +107,7 @@ struct AnswerJson<'a> {
     files: Vec<&'a str>,
     policies: Vec<PolicyJson<'a>>,
     diagnostics: Vec<DiagnosticJson<'a>>,
-    wildcards: Vec<WildcardJson>,
+    wildcards: Vec<WildcardJson<'a>>,
     summary: SummaryJson,
 }
 
@@ -109,10 +119,11 @@ struct PolicyJson<'a> {
 }
 
 #[derive(Serialize)]
-struct WildcardJson {
-    pattern: String,
+struct WildcardJson<'a> {
+    pattern: &'a str,
     covers: String,
-    file: String,
+    /// The first rule it stands in.
+    file: &'a str,
     line: u32,
 }
 
@@ -144,24 +155,46 @@ fn rules(policies: &[Policy]) -> usize {
     places.len()
 }
 
-/// Patterns with a star, and the rules they stand in.
-fn wildcards(policies: &[Policy]) -> BTreeSet<(&Origin, &NamePattern)> {
-    let mut found = BTreeSet::new();
+/// A pattern with a star, the first rule it stands in, and how many others do.
+struct Wildcard<'a> {
+    pattern: &'a NamePattern,
+    first: &'a Origin,
+    more: usize,
+}
+
+fn wildcards(policies: &[Policy]) -> Vec<Wildcard<'_>> {
+    let mut found: BTreeMap<&NamePattern, BTreeSet<&Origin>> = BTreeMap::new();
     for rule in policies.iter().flat_map(|policy| &policy.rules) {
-        if let Peers::Of(peers) = &rule.peers {
-            for peer in peers {
-                if let Peer::Fqdn(peer) = peer {
-                    found.insert((&rule.origin, &peer.pattern));
-                }
-            }
+        let peers = match &rule.peers {
+            Peers::Any => &[][..],
+            Peers::Of(peers) => peers,
+        };
+        let names = peers.iter().filter_map(|peer| match peer {
+            Peer::Fqdn(peer) => Some(&peer.pattern),
+            Peer::Block(_)
+            | Peer::Entity(_)
+            | Peer::Metadata(_)
+            | Peer::Pods(_)
+            | Peer::Nodes(_)
+            | Peer::Service(_)
+            | Peer::Set(_) => None,
+        });
+        for pattern in names
+            .chain(rule.questions.iter().flatten())
+            .filter(|pattern| pattern.as_str().contains('*'))
+        {
+            found.entry(pattern).or_default().insert(&rule.origin);
         }
-        found.extend(
-            rule.questions
-                .iter()
-                .flatten()
-                .map(|pattern| (&rule.origin, pattern)),
-        );
     }
-    found.retain(|(_, pattern)| pattern.as_str().contains('*'));
-    found
+    let wildcards = found.into_iter().filter_map(|(pattern, origins)| {
+        let first = origins.first().copied()?;
+        Some(Wildcard {
+            pattern,
+            first,
+            more: origins.len() - 1,
+        })
+    });
+    let mut wildcards: Vec<_> = wildcards.collect();
+    wildcards.sort_by_key(|wildcard| wildcard.first);
+    wildcards
 }

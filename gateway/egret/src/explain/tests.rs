@@ -81,7 +81,7 @@ fn a_deny_names_the_nearest_rule() {
     assert_eq!(answer.verdict(), Verdict::Deny);
     let text = told(&answer);
     assert!(
-        text.contains("  because   no rule allows it, and what no rule allows is denied by\n            EgressPolicy/ci  ci.yaml:5:3\n"),
+        text.contains("  because   no rule allows it, and what no rule allows is denied by\n            EgressPolicy/ci  ci.yaml:4:1\n"),
         "{text}"
     );
     assert!(

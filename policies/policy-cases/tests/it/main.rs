@@ -6,5 +6,6 @@
     reason = "a test reads the corpus and says what it ran"
 )]
 
+mod cilium_matches;
 mod format;
 mod verdicts;

@@ -13,7 +13,8 @@ use super::{Document, EntryData, NodeData, Place, Step, Style, ValueData};
 /// What a file may cost.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
-    /// LIMIT: bytes of one file. Ten thousand policies are about 10 MB; an object in Kubernetes is held to 1.5 MB by etcd.
+    /// LIMIT: bytes of one file. Ten thousand policies are about 2 MB; an object in Kubernetes is held to 1.5 MB by etcd. A node
+    /// costs up to some sixty times its text in memory.
     pub(crate) bytes: usize,
     /// LIMIT: levels of nesting. The deepest dialect needs twelve.
     pub(crate) depth: usize,
@@ -24,7 +25,7 @@ pub(crate) struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            bytes: 32 << 20,
+            bytes: 16 << 20,
             depth: 64,
             alias_nodes: 10_000,
         }

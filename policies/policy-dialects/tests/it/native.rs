@@ -256,6 +256,8 @@ fn every_finding_of_a_file_is_reported_at_once() {
 #[test_case("apiVersion: egret.dev/v1\nkind: EgressPolicy\nmetadata: {name: x}", "unsupported-version"; "another version")]
 #[test_case("kind: EgressPolicy", "not-an-object"; "no version")]
 #[test_case("[1, 2]", "not-an-object"; "a list")]
+#[test_case("", "no-object"; "an empty file")]
+#[test_case("# nothing\n---\n---\n", "no-object"; "a file of comments")]
 #[test_case("apiVersion: egret.dev/v1alpha1\nkind: EgressPolicy\nmetadata: {}\nspec: {}", "not-an-object"; "no name")]
 #[test_case("apiVersion: egret.dev/v1alpha1\nkind: EgressPolicy\nmetadata: {name: Big}\nspec: {}", "invalid-name"; "a name kubernetes refuses")]
 #[test_case("apiVersion: egret.dev/v1alpha1\nkind: EgressPolicy\nmetadata: {name: x}", "missing-field"; "no spec")]
