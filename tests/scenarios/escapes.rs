@@ -9,6 +9,7 @@ mod handed_in;
 
 use std::process::Command;
 
+use nix::sys::signal::Signal;
 use test_case::test_case;
 use testkit::names::{FORBIDDEN, FORBIDDEN6};
 use testkit::{Compiler, Lab, compile};
@@ -81,6 +82,27 @@ fn the_kernel_refuses(attempt: &str, said: &str) {
             .held(&Lab::allowing(ALLOWED))
             .run(["python3", "-c", &script]);
         assert_eq!(outcome.stdout.trim(), said, "{outcome:#?}");
+    });
+}
+
+/// The programs stay attached for as long as anything of the command lives, whoever is killed first.
+#[test]
+fn killing_egret_opens_nothing() {
+    in_lab(|lab| {
+        let script = format!("{PRELUDE}{}", attempts::UNTIL_KILLED);
+        for _ in 0..3 {
+            let mut running = lab
+                .held(&Lab::allowing(ALLOWED))
+                .start(["python3", "-c", &script, "for ever"]);
+            assert_eq!(running.line(), "ready");
+            running.signal(Signal::SIGKILL);
+            assert_eq!(running.finish().signal, Some(9));
+        }
+        assert_eq!(arrived(lab), 0);
+        let mut free = Command::new("python3");
+        free.args(["-c", &script]);
+        let free = lab.internet.output(free).unwrap();
+        assert!(arrived(lab) > 0, "{free:?}");
     });
 }
 

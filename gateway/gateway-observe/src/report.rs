@@ -165,9 +165,11 @@ fn write(file: File, lines: &Receiver<Line>) -> (u64, Option<io::Error>) {
     (written, first_error)
 }
 
+/// A line goes to the buffer in one piece, and the buffer to the file in whole lines: what a killed Egret leaves can be read.
 fn write_line(file: &mut BufWriter<File>, record: &Record) -> io::Result<()> {
-    serde_json::to_writer(&mut *file, record)?;
-    file.write_all(b"\n")
+    let mut line = serde_json::to_vec(record)?;
+    line.push(b'\n');
+    file.write_all(&line)
 }
 
 #[cfg(test)]

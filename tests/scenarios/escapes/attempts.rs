@@ -49,6 +49,19 @@ if os.fork() == 0:
 else: os.wait()
 ";
 
+/// A daemon that tries on and on. With an argument it never gives up.
+pub(super) const UNTIL_KILLED: &str = r"
+if os.fork() == 0:
+    os.setsid()
+    tried, s = 0, socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    while tried < 300 or len(sys.argv) > 1:
+        try: s.sendto(b'ESCAPE', (F4, 7))
+        except OSError: pass
+        tried += 1
+        if tried == 200: print('ready', flush=True)
+else: os.wait()
+";
+
 pub(super) const PACKET_SOCKET: &str = r"
 def packet():
     s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW); s.bind(('eth0', 0))
