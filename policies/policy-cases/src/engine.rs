@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use dns_names::Rcode;
-use policy_engine::Verdict;
+use policy_engine::{Reason, Verdict};
 use policy_model::{DenyStyle, ObjectRef};
 
 use crate::scene::Trial;
@@ -98,6 +98,14 @@ pub struct By {
     pub text: String,
     /// `band/tier`, where a tier decided.
     pub tier: Option<String>,
+}
+
+impl By {
+    /// Who decided, of a reason.
+    #[must_use]
+    pub fn of(reason: &Reason) -> Self {
+        compiled::by(reason, Vec::new())
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

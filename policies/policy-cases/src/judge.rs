@@ -222,8 +222,10 @@ fn judge_learned(expect: &LearnedTest, seen: &ObservedLearned) -> Vec<String> {
             ));
         }
     }
+    // Tables hold expiries, not TTLs: an engine that sees addresses and no TTL says nothing of it.
     if let Some(ttl) = expect.ttl
         && seen.ttl != Some(ttl)
+        && (seen.ttl.is_some() || seen.addresses.is_empty())
     {
         wrong.push(format!("expected ttl {ttl}, got {:?}", seen.ttl));
     }

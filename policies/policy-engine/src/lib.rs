@@ -38,6 +38,12 @@ mod question;
 mod reason;
 pub mod reference;
 mod ruleset;
+#[cfg(any(test, feature = "testing"))]
+#[expect(
+    clippy::unwrap_used,
+    reason = "a test's own tables are right, or it fails"
+)]
+pub mod testing;
 mod walk;
 
 #[cfg(test)]

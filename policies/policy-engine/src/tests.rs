@@ -5,7 +5,5 @@ mod folds;
 mod guards;
 mod limits;
 mod questions;
-mod random;
 mod stories;
 mod tiers;
-mod worlds;

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use policy_model::{Action, Peer, Peers, Policy, Protocol, Standing, TierRef};
 
-use super::random::{Random, seed};
-use super::worlds::{self, Case};
 use crate::reference::{self, Ruled, RuledQuestion, Setting};
+use crate::testing::{self as worlds, Case};
+use crate::testing::{Random, seed};
 use crate::{
     Age, Compiled, Fault, Flow, LeaseRules, MAX_STEPS, NamedLease, QuestionRuling, Ruling,
     TierOutcome, Verdict, compile, with_fault,
@@ -99,7 +99,7 @@ fn compare(random: &mut Random, answers: usize, seen: &mut Seen) -> Result<(), S
 
 /// At an expiry, one nanosecond before or after, or anywhere.
 fn time(random: &mut Random) -> Duration {
-    let at = Duration::from_secs(10 * (random.next() % 9));
+    let at = Duration::from_secs(10 * (random.number() % 9));
     let tick = Duration::from_nanos(1);
     match random.below(3) {
         0 => at,

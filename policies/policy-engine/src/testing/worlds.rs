@@ -6,7 +6,7 @@ use dns_names::{Grammar, Name, NamePattern};
 use ipnet::IpNet;
 use policy_model::*;
 
-use super::random::Random;
+use super::Random;
 use crate::{Flow, NamedLease};
 
 const ADDRESSES: &[&str] = &[
@@ -103,27 +103,27 @@ const PATTERNS: &[(Grammar, &str)] = &[
 
 const PORTS: &[u16] = &[0, 53, 80, 443, 853, 8000, 8005, 8010, 9999, 65535];
 
-pub(super) fn net(text: &str) -> IpNet {
+pub fn net(text: &str) -> IpNet {
     text.parse().unwrap()
 }
 
-pub(super) fn name(text: &str) -> Name {
+pub fn name(text: &str) -> Name {
     Name::parse(text).unwrap()
 }
 
 /// A world with every kind of thing in it.
 #[derive(Debug, Clone)]
-pub(super) struct Case {
-    pub(super) policies: Vec<Policy>,
-    pub(super) workload: Workload,
-    pub(super) world: World,
-    pub(super) settings: Settings,
+pub struct Case {
+    pub policies: Vec<Policy>,
+    pub workload: Workload,
+    pub world: World,
+    pub settings: Settings,
     /// The names its answers are for.
-    pub(super) names: &'static [&'static str],
+    pub names: &'static [&'static str],
 }
 
 impl Case {
-    pub(super) fn random(random: &mut Random) -> Self {
+    pub fn random(random: &mut Random) -> Self {
         let mut case = Self {
             policies: Vec::new(),
             workload: Workload::command(),
@@ -266,7 +266,7 @@ fn layers(random: &mut Random) -> Policy {
     policy
 }
 
-pub(super) fn rule(random: &mut Random, index: u32, origin: &Origin) -> Rule {
+pub fn rule(random: &mut Random, index: u32, origin: &Origin) -> Rule {
     let action = match random.below(12) {
         0..7 => Action::Allow,
         7..10 => Action::Deny,
@@ -344,11 +344,11 @@ fn ports(random: &mut Random) -> PortMatch {
     }
 }
 
-pub(super) fn address(random: &mut Random) -> IpAddr {
+pub fn address(random: &mut Random) -> IpAddr {
     random.pick(ADDRESSES).parse().unwrap()
 }
 
-pub(super) fn flow(random: &mut Random, ip: IpAddr) -> Flow {
+pub fn flow(random: &mut Random, ip: IpAddr) -> Flow {
     match random.below(10) {
         0 => Flow::icmp(ip, random.pick(&[0, 8]), random.pick(&[0, 1])),
         1 => Flow::new(ip, Protocol(47), 0),
@@ -369,7 +369,7 @@ pub(super) fn flow(random: &mut Random, ip: IpAddr) -> Flow {
 }
 
 /// Leases of one address; expiries of 10 to 70 seconds, so that some fall together.
-pub(super) fn leases(random: &mut Random, case: &Case) -> Vec<NamedLease> {
+pub fn leases(random: &mut Random, case: &Case) -> Vec<NamedLease> {
     if case.names == LAYERS {
         // Each name once, each with an expiry of its own.
         let turn = random.below(LAYERS.len());
@@ -381,7 +381,7 @@ pub(super) fn leases(random: &mut Random, case: &Case) -> Vec<NamedLease> {
     }
     random.many(3, |random| {
         let chain = random.many(2, |random| random.pick(case.names));
-        lease(random.pick(case.names), &chain, 1 + random.next() % 7)
+        lease(random.pick(case.names), &chain, 1 + random.number() % 7)
     })
 }
 
@@ -393,6 +393,6 @@ fn lease(question: &str, chain: &[&str], tens: u64) -> NamedLease {
     }
 }
 
-pub(super) fn question(random: &mut Random) -> Name {
+pub fn question(random: &mut Random) -> Name {
     name(random.pick(NAMES))
 }

@@ -1,1 +1,0 @@
-//! One verdict suite, many engines.
