@@ -9,6 +9,7 @@ mod failure;
 mod policies;
 mod surroundings;
 mod telling;
+mod words;
 
 use std::os::fd::AsFd as _;
 use std::process::ExitCode;
@@ -62,12 +63,12 @@ fn hold(args: &RunArgs) -> Result<Ended, Failure> {
     let given = policies.read()?;
     let surroundings = Surroundings::find(args)?;
     if args.policy.is_empty() && !args.quiet {
-        telling::say("egret run: no --policy: only the guards hold, everything else is allowed");
+        words::say("egret run: no --policy: only the guards hold, everything else is allowed");
     }
 
     for leftover in sweep_leftovers()? {
         if let Err(error) = &leftover.outcome {
-            telling::say(&format!(
+            words::say(&format!(
                 "egret run: `{}` is left from an earlier run: {error}",
                 leftover.dir.display()
             ));
@@ -210,7 +211,7 @@ impl Tasks {
         let mut watch = match PolicyWatch::start(policies.paths()) {
             Ok(watch) => watch,
             Err(error) => {
-                telling::say(&format!("policy files are not watched: {error}"));
+                words::say(&format!("policy files are not watched: {error}"));
                 return;
             }
         };

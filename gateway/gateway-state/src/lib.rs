@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 mod described;
+mod mode;
 mod plan;
 mod rows;
 mod state;
@@ -23,6 +24,7 @@ mod view;
 mod tests;
 
 pub use described::Described;
+pub use mode::Mode;
 pub use plan::Plan;
-pub use state::{GatewayState, Mode, PolicyError};
+pub use state::{GatewayState, PolicyError};
 pub use view::{Screened, Slot, View, WorkloadView};

@@ -2,7 +2,7 @@ use std::net::IpAddr;
 
 use ebpf_abi::plan::{Batch, LearnedStep, RulesetId, WorkloadId};
 
-use crate::state::Mode;
+use crate::mode::Mode;
 use crate::tables::Tables;
 
 /// A change of the kernel's tables, and what becomes true once it is made.

@@ -9,18 +9,10 @@ use ebpf_abi::workload_flags;
 use policy_engine::{CompileError, Compiled, LimitError, compile};
 use policy_model::{Diagnostic, Policy, Settings, Time, Workload, World};
 
+use crate::mode::Mode;
 use crate::plan::{Effect, Plan};
 use crate::tables::{Numbers, Tables};
 use crate::view::{Slot, View, WorkloadView};
-
-/// Whether a workload is held or only watched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// What is denied does not happen.
-    Enforce,
-    /// Everything happens; what would have been denied is told.
-    Audit,
-}
 
 /// Why policies did not come into force. The last good ones stay.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

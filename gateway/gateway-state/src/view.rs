@@ -7,7 +7,7 @@ use ebpf_abi::plan::{RulesetId, WorkloadId};
 use policy_engine::{NameRules, PortVerdict, Ruleset};
 use policy_model::{Guarded, Protocol};
 
-use crate::state::Mode;
+use crate::mode::Mode;
 
 /// What the hot path may know without asking anybody: immutable, and replaced as a whole.
 #[derive(Debug, Default)]

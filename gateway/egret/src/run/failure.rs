@@ -8,7 +8,7 @@ use gateway_sandbox::{
 
 use crate::policy_files::PolicyFileError;
 use crate::run::owner::HoldError;
-use crate::run::telling::{chain, say};
+use crate::run::words::{chain, say};
 
 /// Egret's own failures end with it, as with env(1) and timeout(1).
 const EGRET_FAILED: u8 = 125;

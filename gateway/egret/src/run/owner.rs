@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::since_boot;
 use crate::run::observation::{Observation, Observer, Seen};
-use crate::run::telling::chain;
+use crate::run::words::chain;
 
 /// LIMIT: requests waiting for the owner. One is served in microseconds; behind a longer queue the answers would come
 /// later than clients wait, so more are refused (SERVFAIL).

@@ -15,7 +15,7 @@ use crate::policy_files::{self, PolicyFile};
 use crate::render::{self, Look};
 use crate::run::failure::Failure;
 use crate::run::owner::Request;
-use crate::run::telling::say;
+use crate::run::words::say;
 
 /// Where a run's policies are, and who the command is to them.
 #[derive(Debug)]
