@@ -115,6 +115,7 @@ codes! {
 
     // Cilium: what surprises.
     CILIUM_DENY_ONLY_ISOLATES = Lint "cilium-deny-only-isolates" "a policy with only egressDeny denies all other egress too";
+    CILIUM_SELECTS_EVERYTHING = Lint "cilium-selects-everything" "a clusterwide policy selects every pod of every namespace, kube-system's too";
     CILIUM_DNS_WILDCARD = Lint "cilium-dns-wildcard" "every name may be asked, so data can leave inside of names";
     CILIUM_DNS_WITHOUT_NAMES = Lint "cilium-dns-without-names" "a DNS rule without matchName and matchPattern allows only the root name";
     CILIUM_INGRESS = Lint "cilium-ingress" "ingress rules are not enforced: Egret holds egress";

@@ -27,6 +27,14 @@ pub(crate) fn lower(
         value: selector,
         node,
     } = selector;
+    if namespace.is_none() && selector.is_empty() {
+        findings.report_help(
+            codes::CILIUM_SELECTS_EVERYTHING,
+            node,
+            "every pod of every namespace is selected, those of kube-system too",
+            "leave namespaces out by `matchExpressions` on `io.kubernetes.pod.namespace`",
+        );
+    }
     let mut subject = KubernetesSubject {
         namespace: namespace.cloned(),
         ..KubernetesSubject::default()

@@ -58,6 +58,11 @@ impl<'d> LabelSelectorSpec<'d> {
         })
     }
 
+    /// Whether it selects everything.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.match_labels.is_empty() && self.match_expressions.is_empty()
+    }
+
     /// The selector as the model has it.
     pub(crate) fn lower(self) -> LabelSelector {
         let Self {

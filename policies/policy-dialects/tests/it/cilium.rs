@@ -357,3 +357,12 @@ fn opening_a_guard_is_reported_and_so_is_not_opening_it() {
     let (_, diagnostics) = read_text(&policy("egress:\n- toCIDR: [169.254.169.254/32]\n"));
     assert_eq!(codes(&diagnostics), ["guard-stays-closed"]);
 }
+
+#[test]
+fn a_clusterwide_policy_for_everybody_says_so() {
+    let (policies, diagnostics) = read_text(
+        "apiVersion: cilium.io/v2\nkind: CiliumClusterwideNetworkPolicy\nmetadata: {name: p}\nspec:\n  endpointSelector: {}\n  egress: [{}]\n",
+    );
+    assert_eq!(codes(&diagnostics), ["cilium-selects-everything"]);
+    assert_eq!(policies.len(), 1);
+}

@@ -156,6 +156,7 @@ fn a_deny_with_a_part_that_cannot_be_enforced_is_closed_whole() {
 
 #[test_case("tier: admn", "invalid-value"; "tier")]
 #[test_case("teir: admin", "unknown-field"; "unknown field of spec")]
+#[test_case("audit: true", "unknown-field"; "the word of other products for mode audit")]
 #[test_case("subject: {pod: {}}", "unknown-field"; "unknown field of subject")]
 #[test_case("subject: {pods: {matchLabel: {a: b}}}", "unknown-field"; "unknown field of a selector")]
 #[test_case("subject: {pods: {}, unit: x.service}", "native-subject"; "pods and unit")]

@@ -1,0 +1,151 @@
+use policy_model::HttpMatch;
+
+use super::peer::PeerSpec;
+use super::ports::PortSpec;
+use crate::codes;
+use crate::decode::{At, Findings, Unknown};
+use crate::yaml::Node;
+
+/// One entry of `egress`.
+#[derive(Debug)]
+pub(crate) struct RuleSpec<'d> {
+    pub(crate) node: Node<'d>,
+    pub(crate) name: Option<At<'d, &'d str>>,
+    pub(crate) action: ActionSpec,
+    pub(crate) to: Option<Vec<PeerSpec<'d>>>,
+    pub(crate) metadata: Vec<At<'d, &'d str>>,
+    pub(crate) ports: Option<Vec<PortSpec>>,
+    pub(crate) allow_private: Option<At<'d, bool>>,
+    pub(crate) tls: Option<Node<'d>>,
+    pub(crate) http: Option<At<'d, Vec<HttpMatch>>>,
+    /// A field that does not exist stands in it, so what was meant is unknown.
+    pub(crate) unknown: Unknown,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ActionSpec {
+    Allow,
+    Deny,
+    Pass,
+    Log,
+}
+
+impl<'d> RuleSpec<'d> {
+    pub(super) fn decode(node: Node<'d>, findings: &mut Findings) -> Option<Self> {
+        const ACTIONS: &[(&str, ActionSpec)] = &[
+            ("Allow", ActionSpec::Allow),
+            ("Deny", ActionSpec::Deny),
+            ("Pass", ActionSpec::Pass),
+            ("Log", ActionSpec::Log),
+        ];
+        let mut fields = findings.fields(node)?;
+        let name = fields.take("name").and_then(|node| findings.string(node));
+        let action = match fields.take("action") {
+            Some(action) => findings.word(action, ACTIONS).map(|action| action.value),
+            None => {
+                findings.report_help(
+                    codes::MISSING_FIELD,
+                    node,
+                    "`action` is missing",
+                    "a rule says `action: Allow`, `Deny`, `Pass` or `Log`",
+                );
+                None
+            }
+        };
+        let mut unknown = Unknown::None;
+        let to = fields.take("to").map(|node| {
+            let items = findings.list(node).unwrap_or_default();
+            if items.is_empty() {
+                findings.report_help(
+                    codes::EMPTY_LIST,
+                    node,
+                    "an empty `to` could mean every destination or none",
+                    "leave `to` out for every destination, or leave the rule out for none",
+                );
+            }
+            items
+                .into_iter()
+                .filter_map(|item| PeerSpec::decode(item, findings, &mut unknown))
+                .collect()
+        });
+        let metadata = fields
+            .take("metadata")
+            .and_then(|node| findings.strings(node))
+            .unwrap_or_default();
+        let ports = fields.take("ports").map(|node| {
+            let items = findings.list(node).unwrap_or_default();
+            if items.is_empty() {
+                findings.report_help(
+                    codes::EMPTY_LIST,
+                    node,
+                    "an empty `ports` could mean every port or none",
+                    "leave `ports` out for every port and protocol",
+                );
+            }
+            items
+                .into_iter()
+                .filter_map(|item| PortSpec::decode(item, findings, &mut unknown))
+                .collect()
+        });
+        let allow_private = fields
+            .take("allowPrivate")
+            .and_then(|node| findings.boolean(node).map(|value| At { value, node }));
+        let tls = fields
+            .take("tls")
+            .inspect(|node| check_tls(*node, findings));
+        let http = fields.take("http").map(|node| At {
+            value: http(node, findings),
+            node,
+        });
+        if fields.finish(findings, codes::UNKNOWN_RULE_FIELD) == Unknown::Some {
+            unknown = Unknown::Some;
+        }
+        Some(Self {
+            node,
+            name,
+            action: action?,
+            to,
+            metadata,
+            ports,
+            allow_private,
+            tls,
+            http,
+            unknown,
+        })
+    }
+}
+
+/// `tls: {sni: match}`
+fn check_tls(node: Node<'_>, findings: &mut Findings) {
+    if let Some(mut fields) = findings.fields(node) {
+        if let Some(sni) = fields.take("sni") {
+            findings.word(sni, &[("match", ())]);
+        }
+        fields.finish(findings, codes::UNKNOWN_FIELD);
+    }
+}
+
+/// `http: [{methods: [GET], paths: ["/v1/*"]}]`
+fn http(node: Node<'_>, findings: &mut Findings) -> Vec<HttpMatch> {
+    let mut matches = Vec::new();
+    for item in findings.list(node).unwrap_or_default() {
+        let Some(mut fields) = findings.fields(item) else {
+            continue;
+        };
+        let mut texts = |key| {
+            let texts = fields
+                .take(key)
+                .and_then(|node| findings.strings(node))
+                .unwrap_or_default();
+            texts.into_iter().map(|text| text.value.into()).collect()
+        };
+        let (methods, paths) = (texts("methods"), texts("paths"));
+        fields.finish(findings, codes::UNKNOWN_FIELD);
+        matches.push(HttpMatch {
+            methods,
+            paths,
+            hosts: Vec::new(),
+        });
+    }
+    matches
+}
