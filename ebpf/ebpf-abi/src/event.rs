@@ -93,6 +93,8 @@ pub enum Cause {
     Fragment = 10,
     /// A header that cannot be read: too short, wrong version, too many extension headers.
     Malformed = 11,
+    /// The workload's own way to its interceptor.
+    OwnSlot = 12,
 }
 
 impl Hook {
@@ -122,6 +124,7 @@ impl Cause {
             9 => Self::SourceRoute,
             10 => Self::Fragment,
             11 => Self::Malformed,
+            12 => Self::OwnSlot,
             _ => return None,
         })
     }

@@ -175,6 +175,12 @@ impl Kernel {
         Ok(())
     }
 
+    /// Lets go of every cgroup; the tables stay. Only when what ran in them is gone: it would be free.
+    pub fn detach(&mut self) {
+        self.unpin();
+        self.links.clear();
+    }
+
     /// Pins the links into a fresh directory of a bpffs, so that they outlive this process if it is killed; a clean
     /// end removes them. Whoever can open a pin can detach it: the workload must not see that bpffs.
     ///
@@ -211,6 +217,25 @@ impl Kernel {
         self.tables.dropped()
     }
 
+    /// How many instructions the verifier walked for each program (since Linux 5.16; else nothing). It gives up at a
+    /// million, and other kernels walk more.
+    ///
+    /// # Errors
+    ///
+    /// A program's information cannot be read.
+    pub fn verifier_effort(&self) -> Result<Vec<(&'static str, u32)>, ProgramError> {
+        let mut effort = Vec::new();
+        for name in PROGRAMS {
+            let Some(program) = self.object.program(name) else {
+                continue;
+            };
+            if let Some(count) = program.info()?.verified_instruction_count() {
+                effort.push((name, count));
+            }
+        }
+        Ok(effort)
+    }
+
     /// What a slot stands for, as it was last written.
     pub fn slot(&self, slot: u16) -> Option<(WorkloadId, SocketAddr)> {
         self.ledger.slot(slot)
@@ -219,6 +244,25 @@ impl Kernel {
     /// Addresses the tables hold open for names, over all rulesets.
     pub fn learned_count(&self) -> usize {
         self.ledger.learned_count()
+    }
+}
+
+impl Kernel {
+    /// The program of this name, loaded, for runs without any socket.
+    pub(crate) fn packet_program(
+        &mut self,
+        name: &'static str,
+    ) -> Result<&mut CgroupSkb, LoadError> {
+        let program = self
+            .object
+            .program_mut(name)
+            .ok_or(LoadError::NoProgram { name })?;
+        let program =
+            <&mut CgroupSkb>::try_from(program).map_err(|source| refused(name, source))?;
+        if program.fd().is_err() {
+            program.load().map_err(|source| refused(name, source))?;
+        }
+        Ok(program)
     }
 }
 
@@ -233,10 +277,10 @@ impl Datapath for Kernel {
     }
 }
 
-impl Drop for Kernel {
-    fn drop(&mut self) {
+impl Kernel {
+    fn unpin(&mut self) {
         // Files first, then their directory, which was noted before them.
-        for path in self.pins.iter().rev() {
+        for path in std::mem::take(&mut self.pins).iter().rev() {
             let removed = if path.is_dir() {
                 fs::remove_dir(path)
             } else {
@@ -245,6 +289,12 @@ impl Drop for Kernel {
             // A pin that stays keeps the wall up, not down.
             drop(removed);
         }
+    }
+}
+
+impl Drop for Kernel {
+    fn drop(&mut self) {
+        self.unpin();
     }
 }
 
@@ -318,14 +368,15 @@ fn missing() -> Option<LoadError> {
     (!missing.is_empty()).then_some(LoadError::Missing(missing))
 }
 
-/// `EPERM` or `EACCES` anywhere among the causes.
+/// `EPERM` anywhere among the causes. (`EACCES` is the verifier's refusal.)
 fn permission(error: &(dyn std::error::Error + 'static)) -> Option<io::Error> {
+    const EPERM: i32 = 1;
     let mut cause = Some(error);
     while let Some(error) = cause {
         if let Some(io) = error.downcast_ref::<io::Error>()
-            && io.kind() == io::ErrorKind::PermissionDenied
+            && io.raw_os_error() == Some(EPERM)
         {
-            return Some(io::Error::from(io::ErrorKind::PermissionDenied));
+            return Some(io::Error::from_raw_os_error(EPERM));
         }
         cause = error.source();
     }

@@ -11,6 +11,7 @@
 //! **When the process dies.** Links are descriptors: they close with the process, and what they held is free. Whoever
 //! runs a command under them sees to it that the command dies first, or pins them ([`Kernel::pin`]).
 
+pub mod bench;
 mod cgroup;
 mod clock;
 mod datapath;

@@ -6,7 +6,7 @@ use ebpf_abi::{Cause, Hook, Style, Verdict, WorkloadRow, flow_flags};
 use crate::call::workload;
 use crate::gate::{Gate, gate};
 use crate::memory::{Recall, fragment_words, recall, remember, remembered, stamped};
-use crate::packet::{Fragment, Header, parse, protocol};
+use crate::packet::{Fragment, Header, glance, protocol, read};
 use crate::report::{Story, effective, tell};
 use crate::rule::{Age, Ruling, Target, rule};
 use crate::seams::{Fault, Flow, Maps, Packet, Socket};
@@ -25,14 +25,34 @@ pub enum PacketAction {
     Drop,
 }
 
-/// Judges a packet. An established flow costs its storage and a comparison; everything else is judged from scratch.
+/// Judges a packet. An established flow costs a look at its headers, its storage and a comparison.
 #[inline(always)]
 pub fn egress<M: Maps, S: Socket, P: Packet>(maps: &M, socket: &S, packet: &P) -> PacketAction {
+    if is_established(maps, socket, packet) {
+        return PacketAction::Pass;
+    }
+    at_length(maps, socket, packet)
+}
+
+/// The short way. Neither it nor the long way is inlined: the kernel gives 512 bytes of stack to a chain of calls, and
+/// this way the two do not add up.
+#[inline(never)]
+fn is_established<M: Maps, S: Socket, P: Packet>(maps: &M, socket: &S, packet: &P) -> bool {
+    if let Some(flow) = socket.flow()
+        && let Some(header) = glance(packet)
+    {
+        return matches!(remembered(maps, flow, &header.target), Recall::Current);
+    }
+    false
+}
+
+/// Everything but the plain packet of an established flow. There is one way through: whatever is found out becomes a
+/// ruling, and the ruling is settled in one place, for the verifier walks every copy of what follows.
+#[inline(never)]
+fn at_length<M: Maps, S: Socket, P: Packet>(maps: &M, socket: &S, packet: &P) -> PacketAction {
     let flow = socket.flow();
-    let header = match parse(maps, packet) {
-        Ok(header) => header,
-        Err(cause) => return unreadable(maps, socket, packet, flow, cause),
-    };
+    let mut header = Header::EMPTY;
+    let broken = read_apart(maps, packet, &mut header);
     let mut age = Age::New;
     if let Some(flow) = flow
         && !matches!(header.fragment, Fragment::Later(_))
@@ -42,60 +62,23 @@ pub fn egress<M: Maps, S: Socket, P: Packet>(maps: &M, socket: &S, packet: &P) -
                 pass_fragment(maps, Some(flow), &header);
                 return PacketAction::Pass;
             }
-            Recall::Earlier if maps.fault(Fault::EpochIgnored) => return PacketAction::Pass,
             Recall::Earlier => age = Age::Established,
             Recall::Other => {}
         }
     }
-    judge(maps, socket, packet, flow, &header, age)
-}
-
-#[inline(always)]
-fn judge<M: Maps, S: Socket, P: Packet>(
-    maps: &M,
-    socket: &S,
-    packet: &P,
-    flow: Option<S::Flow>,
-    header: &Header,
-    age: Age,
-) -> PacketAction {
     let id = owner(socket, flow);
-    let target = &header.target;
-    let Some(row) = workload(maps, id) else {
-        return settle(
-            maps,
-            socket,
-            packet,
-            flow,
-            header,
-            id,
-            &WorkloadRow::default(),
-            age,
-            &Ruling::closed(Cause::UnknownWorkload),
-        );
+    let known = workload(maps, id);
+    let row = known.unwrap_or_default();
+    let ruling = match (known, broken) {
+        (None, _) => Ruling::closed(Cause::UnknownWorkload),
+        (_, Some(cause)) => Ruling::closed(cause),
+        (Some(row), None) => decide(maps, socket, packet, flow, &header, id, &row, age),
     };
-    if let Fragment::Later(number) = header.fragment {
-        let ruling = later_fragment(maps, flow, header, number);
-        return settle(maps, socket, packet, flow, header, id, &row, age, &ruling);
-    }
-    let ruling = match gate(maps, id, &row, target) {
-        Gate::OwnSlot => {
-            pass_fragment(maps, flow, header);
-            return PacketAction::Pass;
-        }
-        Gate::ForeignSlot => Ruling::closed(Cause::ForeignSlot),
-        Gate::Resolver(_) if !maps.fault(Fault::UnredirectedFree) => {
-            Ruling::closed(Cause::Unredirected)
-        }
-        Gate::Resolver(_) | Gate::Rules => {
-            by_rules(maps, socket, packet, flow, header, id, &row, age)
-        }
-    };
-    settle(maps, socket, packet, flow, header, id, &row, age, &ruling)
+    settle(maps, socket, packet, flow, &header, id, &row, age, &ruling)
 }
 
 #[inline(always)]
-fn by_rules<M: Maps, S: Socket, P: Packet>(
+fn decide<M: Maps, S: Socket, P: Packet>(
     maps: &M,
     socket: &S,
     packet: &P,
@@ -105,11 +88,38 @@ fn by_rules<M: Maps, S: Socket, P: Packet>(
     row: &WorkloadRow,
     age: Age,
 ) -> Ruling {
+    if let Fragment::Later(number) = header.fragment {
+        return later_fragment(maps, flow, header, number);
+    }
+    match gate(maps, id, row, &header.target) {
+        Gate::OwnSlot => Ruling::open(Cause::OwnSlot),
+        Gate::ForeignSlot => Ruling::closed(Cause::ForeignSlot),
+        Gate::Resolver(_) if !maps.fault(Fault::UnredirectedFree) => {
+            Ruling::closed(Cause::Unredirected)
+        }
+        Gate::Resolver(_) | Gate::Rules => {
+            by_rules(maps, socket, packet, flow, header, row, id, age)
+        }
+    }
+}
+
+#[inline(always)]
+fn by_rules<M: Maps, S: Socket, P: Packet>(
+    maps: &M,
+    socket: &S,
+    packet: &P,
+    flow: Option<S::Flow>,
+    header: &Header,
+    row: &WorkloadRow,
+    id: u64,
+    age: Age,
+) -> Ruling {
     if is_reply(socket, packet, flow, header) {
         return Ruling::open(Cause::Inbound);
     }
-    let ruling = rule(maps, row.ruleset, &header.target, age);
-    if !ruling.allows() && is_loopback(&header.target.address) {
+    let mut ruling = Ruling::closed(Cause::NoRuling);
+    let allowed = rule_apart(maps, row.ruleset, &header.target, age, &mut ruling);
+    if !allowed && is_loopback(&header.target.address) {
         let local = (header.source, header.source_port);
         if socket.receiver(&local, &header.target) == Some(id) {
             return Ruling::open(Cause::OwnListener);
@@ -172,10 +182,11 @@ fn settle<M: Maps, S: Socket, P: Packet>(
     ruling: &Ruling,
 ) -> PacketAction {
     let verdict = effective(row, ruling);
-    let listener = matches!(ruling.cause, Cause::Inbound) && socket.is_listener();
-    let quiet = matches!(ruling.cause, Cause::Inbound)
-        || (matches!(ruling.cause, Cause::Fragment) && ruling.allows());
-    if !quiet {
+    let told_elsewhere = matches!(
+        ruling.cause,
+        Cause::Inbound | Cause::OwnSlot | Cause::Fragment
+    ) && ruling.allows();
+    if !told_elsewhere {
         let pid = match flow {
             Some(flow) => flow.pid(),
             None => 0,
@@ -190,10 +201,12 @@ fn settle<M: Maps, S: Socket, P: Packet>(
             age,
             pid,
         };
-        tell(maps, socket, &story, ruling);
+        tell_apart(maps, socket, &story, ruling);
     }
+    // A listener's answers go to many peers.
+    let one_peer = !(matches!(ruling.cause, Cause::Inbound) && socket.is_listener());
     match verdict {
-        Verdict::Allow if listener || matches!(header.fragment, Fragment::Later(_)) => {
+        Verdict::Allow if !one_peer || matches!(header.fragment, Fragment::Later(_)) => {
             PacketAction::Pass
         }
         Verdict::Allow => {
@@ -211,6 +224,42 @@ fn settle<M: Maps, S: Socket, P: Packet>(
     }
 }
 
+/// [`read`], with a stack frame of its own. These three return a number because the verifier refuses functions that
+/// return nothing but have a stack pointer left in the register for it.
+#[inline(never)]
+fn read_apart<M: Maps, P: Packet>(maps: &M, packet: &P, into: &mut Header) -> Option<Cause> {
+    let broken = read(maps, packet, into);
+    if broken.is_some() {
+        *into = Header::EMPTY;
+    }
+    broken
+}
+
+/// [`rule`], with a stack frame of its own.
+#[inline(never)]
+fn rule_apart<M: Maps>(
+    maps: &M,
+    ruleset: u32,
+    target: &Target,
+    age: Age,
+    into: &mut Ruling,
+) -> bool {
+    *into = rule(maps, ruleset, target, age);
+    into.allows()
+}
+
+/// [`tell`], with a stack frame of its own.
+#[inline(never)]
+fn tell_apart<M: Maps, S: Socket>(
+    maps: &M,
+    socket: &S,
+    story: &Story<'_>,
+    ruling: &Ruling,
+) -> bool {
+    tell(maps, socket, story, ruling);
+    true
+}
+
 /// Lets the rest of a fragmented packet follow its first part.
 #[inline(always)]
 fn pass_fragment<M: Maps, F: Flow>(maps: &M, flow: Option<F>, header: &Header) {
@@ -220,41 +269,6 @@ fn pass_fragment<M: Maps, F: Flow>(maps: &M, flow: Option<F>, header: &Header) {
         let words = fragment_words(&header.target.address, header.target.protocol, number);
         flow.set_fragment(stamped(words, maps.stamp()));
     }
-}
-
-#[inline(always)]
-fn unreadable<M: Maps, S: Socket, P: Packet>(
-    maps: &M,
-    socket: &S,
-    packet: &P,
-    flow: Option<S::Flow>,
-    cause: Cause,
-) -> PacketAction {
-    let id = owner(socket, flow);
-    let row = workload(maps, id).unwrap_or_default();
-    let header = Header {
-        target: Target {
-            address: [0; 16],
-            port: 0,
-            protocol: 0,
-        },
-        source: [0; 16],
-        source_port: 0,
-        // Nothing of it is remembered.
-        fragment: Fragment::Later(0),
-        upper: 0,
-    };
-    settle(
-        maps,
-        socket,
-        packet,
-        flow,
-        &header,
-        id,
-        &row,
-        Age::New,
-        &Ruling::closed(cause),
-    )
 }
 
 /// The workload whose packet this is: the socket's own mark, else its cgroup.

@@ -277,6 +277,17 @@ impl Packet for HostPacket<'_> {
         self.bytes.get(at..)?.get(..N)?.try_into().ok()
     }
 
+    fn peek<const WORDS: usize>(&self) -> Option<[u32; WORDS]> {
+        let mut words = [0; WORDS];
+        for (word, bytes) in words
+            .iter_mut()
+            .zip(self.bytes.get(..WORDS * 4)?.chunks_exact(4))
+        {
+            *word = u32::from_ne_bytes(bytes.try_into().ok()?);
+        }
+        Some(words)
+    }
+
     fn length(&self) -> u32 {
         u32::try_from(self.bytes.len()).unwrap_or(u32::MAX)
     }

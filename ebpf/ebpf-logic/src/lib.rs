@@ -31,7 +31,7 @@ mod seams;
 pub use call::{CallAction, connect, sendmsg, undo};
 pub use egress::{PacketAction, egress};
 pub use ingress::{ingress, socket_made};
-pub use packet::{Fragment, Header, parse, protocol};
+pub use packet::{Fragment, Header, glance, parse, protocol};
 pub use rule::{Age, Ruling, Target, rule};
 pub use seams::{Fault, Flow, Maps, Packet, Socket, Who};
 

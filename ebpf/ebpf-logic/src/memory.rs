@@ -31,7 +31,10 @@ pub(crate) enum Recall {
 /// How what `flow` remembers fits `target`. A flow of a protocol without an end (all but TCP) is forgotten once idle.
 #[inline(always)]
 pub(crate) fn remembered<M: Maps, F: Flow>(maps: &M, flow: F, target: &Target) -> Recall {
-    let found = recall(flow.allowed(), flow_words(maps, target));
+    let mut found = recall(flow.allowed(), flow_words(maps, target));
+    if matches!(found, Recall::Earlier) && maps.fault(Fault::EpochIgnored) {
+        found = Recall::Current;
+    }
     if matches!(found, Recall::Other) || target.protocol == protocol::TCP {
         return found;
     }

@@ -90,6 +90,8 @@ pub trait Flow: Copy {
 pub trait Packet {
     /// `N` bytes at `offset`; `None` when the packet ends before.
     fn load<const N: usize>(&self, offset: u32) -> Option<[u8; N]>;
+    /// The first words, in native order, where they lie in one piece; `None` says nothing about the packet.
+    fn peek<const WORDS: usize>(&self) -> Option<[u32; WORDS]>;
     /// Bytes in all.
     fn length(&self) -> u32;
     /// 4 or 6, as the stack sent it; the header has to agree.

@@ -85,6 +85,12 @@ pub fn sock_create(ctx: SockContext) -> i32 {
     PASS
 }
 
+/// Lets everything pass: never attached, only run beside `egress` to see what that costs.
+#[cgroup_skb(egress)]
+pub fn nothing(_: SkBuffContext) -> i32 {
+    PASS
+}
+
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     // Nothing here panics; the verifier would refuse an endless loop.

@@ -3,6 +3,7 @@
 //! Needs root: a cgroup, a network namespace, BPF. Without root the tests pass over themselves, unless `CI` is set.
 
 mod inbound;
+mod object;
 mod raw;
 mod redirect;
 mod time;

@@ -5,11 +5,11 @@ use std::net::{IpAddr, Ipv4Addr};
 use ebpf_abi::plan::{LearnedStep, ListId, Op, PortRule, Prefix, RulesetId};
 use ebpf_abi::{PortRow, Verdict};
 use ebpf_logic::host::{HostMaps, HostPacket, HostSocket};
-use ebpf_logic::{Age, Target, parse, rule};
+use ebpf_logic::{Age, Target, glance, parse, rule};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::world::{CGROUP, apply, leaves, ports, tables, v4};
+use crate::world::{CGROUP, apply, leaves, packet, ports, tables, v4};
 
 const RULESET: RulesetId = RulesetId(3);
 
@@ -74,6 +74,29 @@ proptest! {
         prop_assert_eq!(got.allows(), plain_list(rows, *default, protocol, port));
     }
 
+    /// Packets near a plain one, where a glance and a reading could differ.
+    #[test]
+    fn a_glance_sees_what_reading_sees(
+        v6 in any::<bool>(),
+        number in prop_oneof![Just(6u8), Just(17u8), Just(1u8), any::<u8>()],
+        port: u16,
+        at in 0usize..44,
+        byte: u8,
+        length in 0usize..60,
+    ) {
+        let maps = tables(&[]);
+        let to = if v6 { "2001:db8::9" } else { "192.0.2.9" };
+        let mut bytes = packet(to, number, &ports(port));
+        if let Some(place) = bytes.get_mut(at) {
+            *place = byte;
+        }
+        bytes.truncate(length.max(1));
+        let packet = HostPacket { bytes: &bytes, version: if v6 { 6 } else { 4 } };
+        if let Some(header) = glance(&packet) {
+            prop_assert_eq!(parse(&maps, &packet), Ok(header));
+        }
+    }
+
     /// Any bytes are read or refused, and what is read stands in them.
     #[test]
     fn any_packet_is_read_or_refused(bytes in vec(any::<u8>(), 0..120), version in prop_oneof![Just(4u8), Just(6u8)]) {
@@ -82,7 +105,11 @@ proptest! {
         if let Some(first) = bytes.first_mut() {
             *first = (version << 4) | (*first & 0x0f);
         }
-        if let Ok(header) = parse(&maps, &HostPacket { bytes: &bytes, version }) {
+        let packet = HostPacket { bytes: &bytes, version };
+        if let Some(header) = glance(&packet) {
+            prop_assert_eq!(parse(&maps, &packet), Ok(header), "a glance sees what reading sees");
+        }
+        if let Ok(header) = parse(&maps, &packet) {
             let address = if version == 4 { &bytes[16..20] } else { &bytes[24..40] };
             prop_assert!(header.target.address.ends_with(address));
         }
