@@ -11,6 +11,9 @@ mod surroundings;
 mod telling;
 mod words;
 
+#[cfg(test)]
+mod tests;
+
 use std::os::fd::AsFd as _;
 use std::process::ExitCode;
 use std::sync::Arc;
