@@ -14,7 +14,7 @@ use test_case::test_case;
 use testkit::names::{FORBIDDEN, FORBIDDEN6};
 use testkit::{Compiler, Lab, compile};
 
-use self::attempts::{PRELUDE, loopback_service};
+use self::attempts::{HOST_SOCKETS, PRELUDE, host_sockets, loopback_service};
 use crate::in_lab;
 
 /// Names that the held command may reach, on every port: what is tried starts from something allowed.
@@ -72,6 +72,7 @@ fn nothing_gets_out_by(attempt: &str) {
 #[test_case(attempts::MOUNT, "EPERM"; "a mount")]
 #[test_case(attempts::SETNS, "EPERM"; "the namespace of another process")]
 #[test_case(attempts::TUN, "no device"; "a tun device")]
+#[test_case(attempts::SCTP, "refused"; "sctp and dccp")]
 #[test_case(attempts::STOLEN_DESCRIPTORS, "0 sockets"; "descriptors of other processes")]
 #[test_case(attempts::CAPABILITIES, "none"; "a capability over network kernel or processes")]
 #[test_case(attempts::NEW_PRIVILEGES, "none"; "a set user id program")]
@@ -168,6 +169,28 @@ fn services_of_the_host_on_loopback_and_abstract_sockets_are_out_of_reach() {
             "loopback reached\nloopback6 reached\nown address reached\nabstract reached\n",
             "{free:?}"
         );
+    });
+}
+
+#[test]
+fn sockets_of_daemons_that_resolve_or_act_for_others_are_out_of_sight() {
+    in_lab(|lab| {
+        let _daemons = host_sockets(lab);
+        let script = format!("{PRELUDE}{}", attempts::UNIX_SOCKETS);
+        let attempt = || {
+            let mut words = vec!["python3", "-c", &script];
+            words.extend(HOST_SOCKETS);
+            words
+        };
+        let outcome = lab.held(&Lab::allowing(ALLOWED)).run(attempt());
+        assert_eq!(outcome.stdout, "", "{outcome:#?}");
+        let mut free = Command::new("python3");
+        free.args(&attempt()[1..]);
+        let free = lab.internet.output(free).unwrap();
+        let reached = String::from_utf8_lossy(&free.stdout).into_owned();
+        for socket in HOST_SOCKETS {
+            assert!(reached.contains(socket), "{socket}: {free:?}");
+        }
     });
 }
 

@@ -3,7 +3,9 @@
 use std::net::TcpListener;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixListener};
+use std::path::Path;
 
+use nix::mount::{MsFlags, mount};
 use testkit::Lab;
 
 /// What every attempt begins with. `F4`, `F6` are where nobody may go, `A4`, `A6` are allowed, and
@@ -273,6 +275,31 @@ try: fcntl.ioctl(os.open('/dev/net/tun', os.O_RDWR), 0x400454ca, struct.pack('16
 except OSError as e: print('no device')
 ";
 
+pub(super) const SCTP: &str = r"
+said = 'refused'
+for kind, protocol in ((socket.SOCK_STREAM, 132), (socket.SOCK_SEQPACKET, 132), (6, 33)):
+    try: s = socket.socket(socket.AF_INET, kind, protocol); s.settimeout(1); s.connect((F4, 7)); said = 'connected'
+    except OSError as e: print(name(e), file=sys.stderr)
+print(said)
+";
+
+/// Says which of the sockets named on its command line it reached.
+pub(super) const UNIX_SOCKETS: &str = r"
+for path in sys.argv[1:]:
+    try: socket.socket(socket.AF_UNIX).connect(path); print('reached', path)
+    except OSError as e: print(path, name(e), file=sys.stderr)
+";
+
+/// Where daemons listen that resolve names, or start processes outside of the cgroup.
+pub(super) const HOST_SOCKETS: [&str; 6] = [
+    "/run/docker.sock",
+    "/run/podman/podman.sock",
+    "/run/containerd/containerd.sock",
+    "/run/dbus/system_bus_socket",
+    "/run/nscd/socket",
+    "/run/systemd/resolve/io.systemd.Resolve",
+];
+
 /// `pidfd_open` and `pidfd_getfd`, on every process that can be seen.
 pub(super) const STOLEN_DESCRIPTORS: &str = r"
 found = 0
@@ -337,6 +364,31 @@ pub(super) fn loopback_service(lab: &Lab) -> (TcpListener, UnixListener) {
             let tcp = TcpListener::bind("[::]:8888").unwrap();
             let name = SocketAddr::from_abstract_name("egret-test-proxy").unwrap();
             (tcp, UnixListener::bind_addr(&name).unwrap())
+        })
+        .unwrap()
+}
+
+/// Daemons at [`HOST_SOCKETS`], under a `/run` that only this lab sees.
+pub(super) fn host_sockets(lab: &Lab) -> Vec<UnixListener> {
+    let client = lab.internet.client();
+    client
+        .run(|| {
+            let flags = MsFlags::MS_NODEV | MsFlags::MS_NOSUID;
+            mount(
+                Some("lab"),
+                "/run",
+                Some("tmpfs"),
+                flags,
+                Some("size=1m,mode=755"),
+            )
+            .unwrap();
+            HOST_SOCKETS
+                .iter()
+                .map(|path| {
+                    std::fs::create_dir_all(Path::new(path).parent().unwrap()).unwrap();
+                    UnixListener::bind(path).unwrap()
+                })
+                .collect()
         })
         .unwrap()
 }
