@@ -80,6 +80,7 @@ impl Ruling {
             ),
             Cause::Fragment => ("fragment", "a fragment whose first one was not allowed"),
             Cause::Malformed => ("malformed", "headers that cannot be read"),
+            Cause::OwnSlot => ("own-slot", "a question on its way to the interceptor"),
         };
         Some(Self::plain(code, reason))
     }
