@@ -90,8 +90,8 @@ impl Datapath for Table {
         }
         match self {
             Self::Paused { entered, resumes } => {
-                entered.send(()).unwrap();
-                resumes.recv_timeout(PATIENCE).unwrap();
+                entered.send(()).expect("the test waits for it");
+                resumes.recv_timeout(PATIENCE).expect("the test lets it go on");
                 Ok(())
             }
             Self::Broken => {
