@@ -79,7 +79,6 @@ impl Ruling {
                 "source routing: the packet would go elsewhere",
             ),
             Cause::Fragment => ("fragment", "a fragment whose first one was not allowed"),
-            Cause::OwnSlot => ("own-slot", "the workload's own way to its interceptor"),
             Cause::Malformed => ("malformed", "headers that cannot be read"),
             Cause::OwnSlot => ("own-slot", "a question on its way to the interceptor"),
         };
