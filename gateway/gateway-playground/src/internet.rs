@@ -381,6 +381,18 @@ impl Internet {
     }
 }
 
+impl Site {
+    /// Makes every address one of this site, but for those a better route leads elsewhere: whoever is sent to is there,
+    /// and refuses.
+    ///
+    /// # Errors
+    /// When the kernel refuses the routes, or the site is gone.
+    pub fn own_everything(&self) -> Result<(), BuildError> {
+        self.run(network::own_everything)??;
+        Ok(())
+    }
+}
+
 impl Drop for Internet {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {

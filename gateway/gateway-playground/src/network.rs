@@ -10,6 +10,7 @@ use std::os::fd::{AsRawFd as _, BorrowedFd};
 use nix::errno::Errno;
 use nix::net::if_::if_nametoindex;
 use rtnetlink::packet_route::address::AddressHeaderFlags;
+use rtnetlink::packet_route::route::{RouteScope, RouteType};
 use rtnetlink::{Handle, LinkUnspec, LinkVeth, RouteMessageBuilder};
 
 /// Why the network could not be laid.
@@ -83,6 +84,38 @@ pub(crate) fn own(ip: IpAddr) -> Result<(), NetworkError> {
     with_handle(async |handle| {
         let length = if ip.is_ipv4() { 32 } else { 128 };
         add_address(&handle, index("lo")?, ip, length).await
+    })
+}
+
+/// Makes every address one of this namespace, but for those a better route leads elsewhere.
+pub(crate) fn own_everything() -> Result<(), NetworkError> {
+    with_handle(async |handle| {
+        let index = index("lo")?;
+        let up = LinkUnspec::new_with_index(index).up();
+        refused(
+            "set `lo` up",
+            handle.link().change(up.build()).execute().await,
+        )?;
+        // In the main table, behind what stands there already.
+        let route4 = RouteMessageBuilder::<Ipv4Addr>::new()
+            .destination_prefix(Ipv4Addr::UNSPECIFIED, 0)
+            .output_interface(index)
+            .kind(RouteType::Local)
+            .scope(RouteScope::Host)
+            .build();
+        refused(
+            "make every IPv4 address local",
+            handle.route().add(route4).execute().await,
+        )?;
+        let route6 = RouteMessageBuilder::<Ipv6Addr>::new()
+            .destination_prefix(Ipv6Addr::UNSPECIFIED, 0)
+            .output_interface(index)
+            .kind(RouteType::Local)
+            .build();
+        refused(
+            "make every IPv6 address local",
+            handle.route().add(route6).execute().await,
+        )
     })
 }
 

@@ -1,10 +1,12 @@
 //! Random policies, answers and packets, played to the state machine and the decision code, and walked by the
 //! reference.
 
+mod court;
 mod round;
 
 use std::time::Instant;
 
+use policy_engine::Verdict;
 use policy_engine::testing::Random;
 
 use self::round::{Round, Sweeps};
@@ -51,6 +53,14 @@ pub(crate) fn compare(
 }
 
 impl Seen {
+    fn count(&mut self, verdict: Verdict) {
+        self.triples += 1;
+        match verdict {
+            Verdict::Allow => self.allowed += 1,
+            Verdict::Deny => self.denied += 1,
+        }
+    }
+
     /// Fails where too little was seen for the agreement to mean much.
     pub(crate) fn check(&self, triples: usize) {
         assert!(self.triples >= triples, "{self:?}");

@@ -81,7 +81,10 @@ impl<T: Tables> Player<T> {
         now: Time,
     ) -> Result<(), LimitError> {
         let stripped: BTreeSet<IpAddr> = match self.view(id) {
-            Some(view) => view.screen(resolution).stripped.into_iter().collect(),
+            Some(view) => {
+                let stripped = view.screen(resolution).stripped;
+                stripped.into_iter().map(|(ip, _)| ip).collect()
+            }
             None => BTreeSet::new(),
         };
         let mut remaining = resolution.clone();

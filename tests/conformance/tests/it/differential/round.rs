@@ -2,22 +2,23 @@
 
 use std::fmt::Debug;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use dns_bindings::Timing;
 use dns_names::{Address, Resolution};
 use ebpf_abi::plan::WorkloadId;
-use ebpf_abi::{Cause, slot};
+use ebpf_abi::slot;
 use ebpf_logic::host::HostSocket;
 use ebpf_logic::{CallAction, Fault, connect};
-use gateway_state::Mode;
-use policy_engine::reference::{self, Ruled, Setting};
+use gateway_state::{Mode, WorkloadView};
 use policy_engine::testing::{self, Case, Random};
-use policy_engine::{Age, Flow, MAX_STEPS, NamedLease, Ruling, Verdict};
+use policy_engine::{Age, Flow, MAX_STEPS, NamedLease, Verdict};
 use policy_model::{Protocol, Time};
 
 use super::Seen;
-use crate::host::{COMMAND, Fate, HostTables, how, reached, verdict, would};
+use super::court::Court;
+use crate::host::{COMMAND, Fate, HostTables, verdict};
 use crate::packets::Oddity;
 use crate::player::{Player, Terms};
 
@@ -166,7 +167,7 @@ impl Round {
                 ttl: Some(ttl),
             };
             // What the rebinding guard takes out of an answer is nobody's to know.
-            let view = self.player.view(COMMAND).unwrap();
+            let view = self.view();
             if random.chance(50) && !view.screen(&resolution).stripped.is_empty() {
                 continue;
             }
@@ -200,7 +201,7 @@ impl Round {
         seen: &mut Seen,
     ) -> Result<(), String> {
         let Begun { flow, socket, fate } = begun;
-        if *fate != Fate::Allowed || self.is_intercepted(*flow) {
+        if *fate != Fate::Allowed || self.court().is_intercepted(&self.view(), flow) {
             return Ok(());
         }
         // A table that is swept has forgotten what ended, and then new rules know nothing of it.
@@ -229,37 +230,24 @@ impl Round {
         seen: &mut Seen,
     ) -> Result<(), String> {
         let told = self.player.tables.told();
-        if self.is_intercepted(flow) {
-            return self.compare_intercepted(flow, fate, seen);
+        let (court, view) = (self.court(), self.view());
+        if court.is_intercepted(&view, &flow) {
+            seen.redirected += 1;
+            if fate == Fate::Redirected && court.agrees_on_the_way(&view, &flow) {
+                return Ok(());
+            }
+            return Err(self.story(flow, &[], &"a question", &fate));
         }
-        let enforced = self.ask(Ruling::Enforced, flow, leases, age);
-        let proposed = self.ask(Ruling::Proposed, flow, leases, age);
-        seen.triples += 1;
-        match enforced.verdict {
-            Verdict::Allow => seen.allowed += 1,
-            Verdict::Deny => seen.denied += 1,
-        }
-        let (verdict, proposed_verdict) = match self.mode {
-            Mode::Enforce => (enforced.verdict, proposed.verdict),
-            Mode::Audit => (Verdict::Allow, enforced.verdict),
-        };
-        let expected_how = (verdict == Verdict::Deny).then_some(enforced.style);
-        let agreed = crate::host::verdict(fate) == verdict && how(fate) == expected_how;
+        let expected = court.expects(&flow, leases, age);
+        seen.count(expected.enforced.verdict);
         let reason = told.as_ref().and_then(|event| self.player.reason(event));
-        // Without an event it was let out as what it was before: a flow that goes on.
-        let told_right = told.is_none_or(|event| {
-            event.cause() != Some(Cause::Policy)
-                || (would(&event) == proposed_verdict && reason.as_ref() == Some(&enforced.reason))
-        });
-        if agreed && told_right {
+        if court.agrees(&expected, fate, told.as_ref(), reason.as_ref()) {
             return Ok(());
         }
-        let opens = crate::host::verdict(fate) == Verdict::Allow && verdict == Verdict::Deny;
-        if self.sweeps == Sweeps::Never && !opens && leases.len() > MAX_STEPS {
+        if self.is_capped(leases) && verdict(fate) == Verdict::Deny {
             seen.capped += 1;
             return Ok(());
         }
-        let expected = (enforced, proposed);
         Err(self.story(flow, leases, &(age, expected), &(fate, told, reason)))
     }
 
@@ -268,32 +256,16 @@ impl Round {
         let socket = HostSocket::new(COMMAND.0);
         let fate = self.player.tables.send(&socket, &flow, Oddity::None);
         self.player.tables.maps.take_events();
+        let (court, view) = (self.court(), self.view());
         let expected = match self.mode {
-            Mode::Audit => Verdict::Allow,
-            Mode::Enforce if self.is_intercepted(flow) => Verdict::Deny,
-            Mode::Enforce => self.ask(Ruling::Enforced, flow, leases, age).verdict,
+            Mode::Enforce if court.is_intercepted(&view, &flow) => Verdict::Deny,
+            Mode::Enforce | Mode::Audit => court.effective(&court.expects(&flow, leases, age)),
         };
-        let capped = self.sweeps == Sweeps::Never && leases.len() > MAX_STEPS;
-        if verdict(fate) == expected || (capped && verdict(fate) == Verdict::Deny) {
+        let capped = self.is_capped(leases) && verdict(fate) == Verdict::Deny;
+        if verdict(fate) == expected || capped {
             return Ok(());
         }
         Err(self.story(flow, leases, &("a bare packet", age, expected), &fate))
-    }
-
-    /// A question goes to the interceptor, which judges the flow to the server in the kernel's place.
-    fn compare_intercepted(&self, flow: Flow, fate: Fate, seen: &mut Seen) -> Result<(), String> {
-        seen.redirected += 1;
-        let view = self.player.view(COMMAND).unwrap();
-        let server = std::net::SocketAddr::new(flow.ip.to_canonical(), flow.port);
-        let way = view.flow_to(server, flow.protocol);
-        let expected = self.ask(Ruling::Enforced, flow, &[], Age::Established);
-        let same = way.is_some_and(|way| {
-            way.verdict == expected.verdict && view.ruleset.reason(way.reason) == &expected.reason
-        });
-        if fate == Fate::Redirected && same {
-            return Ok(());
-        }
-        Err(self.story(flow, &[], &expected, &(fate, way)))
     }
 
     /// Packets and sockets whose fate no rule decides.
@@ -360,40 +332,20 @@ impl Round {
         Ok(())
     }
 
-    /// Whether a system call for this flow is a question to a known resolver.
-    fn is_intercepted(&self, flow: Flow) -> bool {
-        let view = self.player.view(COMMAND).unwrap();
-        let (ip, port) = (flow.ip.to_canonical(), flow.port);
-        let known = self.case.world.resolvers.iter();
-        view.ruleset.redirects_dns()
-            && [Protocol::UDP, Protocol::TCP].contains(&flow.protocol)
-            && known
-                .into_iter()
-                .any(|resolver| (resolver.address, resolver.port) == (ip, port))
+    /// More leases than a row has steps, and nobody who writes the next ones: then it closes early.
+    fn is_capped(&self, leases: &[NamedLease]) -> bool {
+        self.sweeps == Sweeps::Never && leases.len() > MAX_STEPS
     }
 
-    fn ask(&self, ruling: Ruling, flow: Flow, leases: &[NamedLease], age: Age) -> Ruled {
-        let Case {
-            policies,
-            workload,
-            world,
-            settings,
-            names: _,
-        } = &self.case;
-        let setting = Setting {
-            policies,
-            workload,
-            world,
-            settings,
-        };
-        let ip = reached(flow.ip);
-        // Nobody learns what stands for "any address": the stack sends it to this machine.
-        let leases = if ip == flow.ip.to_canonical() {
-            leases
-        } else {
-            &[]
-        };
-        reference::decide(setting, ruling, &Flow { ip, ..flow }, leases, age)
+    fn court(&self) -> Court<'_> {
+        Court {
+            case: &self.case,
+            mode: self.mode,
+        }
+    }
+
+    fn view(&self) -> Arc<WorkloadView> {
+        self.player.view(COMMAND).unwrap()
     }
 
     fn story(
