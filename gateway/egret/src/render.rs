@@ -134,7 +134,7 @@ fn span(text: &str, column: u32, width: u32) -> std::ops::Range<usize> {
     start..end
 }
 
-/// A diagnostic as every verb's `-o json` prints it (a contract: design section 6).
+/// A diagnostic as every verb's `-o json` prints it (a contract: keys stay).
 #[derive(Debug, Serialize)]
 pub struct DiagnosticJson<'a> {
     code: &'a str,

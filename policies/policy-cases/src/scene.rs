@@ -509,7 +509,7 @@ impl Trial<'_> {
     }
 }
 
-/// The last instant at which an address of a response holds (design section 3).
+/// The last instant at which an address of a response holds.
 fn expiry(response: &Response, ttl: u32, settings: &Settings) -> Time {
     response.at + settings.min_ttl.max(Duration::from_secs(ttl.into())) + settings.grace
 }

@@ -31,7 +31,7 @@ pub struct Step {
 }
 
 impl Ruleset {
-    /// Folds the leases of `ip` into at most [`MAX_STEPS`] steps, ascending (design section 3).
+    /// Folds the leases of `ip` into at most [`MAX_STEPS`] steps, ascending.
     ///
     /// Exact, because names only allow: with fewer leases a list only shrinks. Of more steps the latest are cut, which
     /// never opens anything; whoever folds does so again at each expiry. No steps: the prefixes say it all. Leases that

@@ -1,4 +1,4 @@
-//! The walk of design section 2, as it is written there: policies, rules, peers and leases, one after the other, for one
+//! The walk as the crate's own text says it: policies, rules, peers and leases, one after the other, for one
 //! flow. Slow and obvious on purpose. Every other engine is held against it; it shares no fold, prefix, port or name index
 //! with them, only the words (model, flows, reasons) and the lists of guarded addresses.
 use std::net::IpAddr;

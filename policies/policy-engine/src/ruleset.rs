@@ -28,7 +28,7 @@ impl Verdict {
     }
 }
 
-/// Which of the two rulings (design section 2).
+/// Every flow is ruled on twice: as it is, and as it would be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Ruling {
     /// Policies in force.

@@ -2,7 +2,7 @@ use std::fmt;
 
 use crate::origin::{ObjectRef, Origin};
 
-/// How bad a finding is (design section 2, "nothing is silently ignored"). Ordered from worst to mildest.
+/// How bad a finding is; nothing an author wrote is silently ignored. Ordered from worst to mildest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
     /// The dialect's own admission would refuse the object: it does not exist, its last good version stays.

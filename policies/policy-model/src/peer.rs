@@ -42,7 +42,8 @@ impl Block {
     }
 }
 
-/// Which classes of destination a peer may mean (design section 2, "a peer has a scope").
+/// Which classes of destination a peer may mean. In some dialects a CIDR means pods too, in others only what is outside
+/// of the cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scope {
     /// Whatever has that address.

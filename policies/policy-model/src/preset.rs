@@ -2,7 +2,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::ports::{PortMatch, Protocol};
 
-/// Every address a cloud answers metadata on (design section 5). The guard closes them all, on every port but 53.
+/// Every address a cloud answers metadata on. The guard closes them all, on every port but 53.
 ///
 /// Port 53 stays an ordinary flow: 169.254.169.254 and 168.63.129.16 are the DNS servers of some clouds, and names cannot
 /// be learned without them. Not the whole of 169.254.0.0/16: node-local caches and cloud resolvers live there.

@@ -3,7 +3,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-/// The five bands, in the order they are walked (design section 2).
+/// The five bands, in the order they are walked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Band {
     /// Egret's own closed addresses. No dialect lowers into it.
