@@ -92,6 +92,7 @@ fn hold(args: &RunArgs) -> Result<Ended, Failure> {
         }
     }
     let (requests, waiting) = mpsc::channel(owner::WAITING);
+    let timing = Timing::default();
     let held = Held {
         id: WorkloadId(prepared.cgroup().id()),
         who: policies.who(&prepared),
@@ -101,9 +102,9 @@ fn hold(args: &RunArgs) -> Result<Ended, Failure> {
             Mode::Enforce
         },
         world: surroundings.world.clone(),
-        settings: Settings::default(),
+        settings: settings(&timing),
     };
-    let state = GatewayState::new(Timing::default(), LeaseLimits::default());
+    let state = GatewayState::new(timing, LeaseLimits::default());
     let mut owner = Owner::new(state, kernel, held, observer.clone());
     Policies::tell(&given, &owner.hold(&given.policies)?);
     let judge = PolicyJudge {
@@ -153,6 +154,15 @@ fn spec(args: &RunArgs) -> Spec {
             HostSockets::Covered
         },
         ..Spec::default()
+    }
+}
+
+/// The rules' idea of how long a lease lives is the leases' own.
+fn settings(timing: &Timing) -> Settings {
+    Settings {
+        min_ttl: timing.min_ttl,
+        grace: timing.grace,
+        ..Settings::default()
     }
 }
 
