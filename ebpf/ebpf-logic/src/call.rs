@@ -31,6 +31,7 @@ pub enum CallAction {
 #[inline(always)]
 pub fn connect<M: Maps, S: Socket>(maps: &M, socket: &S, target: &Target) -> CallAction {
     let target = canonical(target);
+    let epoch = maps.epoch();
     let id = socket.cgroup();
     let Some(row) = workload(maps, id) else {
         return refuse(
@@ -43,6 +44,13 @@ pub fn connect<M: Maps, S: Socket>(maps: &M, socket: &S, target: &Target) -> Cal
             Cause::UnknownWorkload,
         );
     };
+    let opens = is_connection(target.protocol);
+    if opens && let Some(flow) = socket.flow() {
+        // A new flow, whatever the socket was before. A denial that looks like loss lets the call go on: its packet
+        // must find neither an older permission nor the right of a listener to answer.
+        flow.set_flags(flow.flags() & !flow_flags::INBOUND);
+        forget(flow);
+    }
     match gate(maps, id, &row, &target) {
         Gate::Rules => {}
         Gate::OwnSlot => return CallAction::Allow,
@@ -61,7 +69,6 @@ pub fn connect<M: Maps, S: Socket>(maps: &M, socket: &S, target: &Target) -> Cal
             return redirect(maps, socket, Hook::Connect, id, &target, &row, slot);
         }
     }
-    let opens = is_connection(target.protocol);
     if !opens && is_loopback(&target.address) {
         return CallAction::Allow;
     }
@@ -85,16 +92,11 @@ pub fn connect<M: Maps, S: Socket>(maps: &M, socket: &S, target: &Target) -> Cal
     if opens && allowed {
         if let Some(flow) = socket.make_flow() {
             flow.set_workload(id);
-            flow.set_flags(flow.flags() & !flow_flags::INBOUND);
             flow.set_pid(socket.who().pid);
-            remember(maps, flow, &target, ruling.lease);
+            remember(maps, flow, &target, ruling.lease, epoch);
         }
     } else if let Some(flow) = socket.flow() {
         flow.set_pid(socket.who().pid);
-        if opens {
-            // A denial that looks like loss lets the call go on: the packet must not find an older permission.
-            forget(flow);
-        }
     }
     if !opens && allowed {
         return CallAction::Allow;
@@ -106,6 +108,7 @@ pub fn connect<M: Maps, S: Socket>(maps: &M, socket: &S, target: &Target) -> Cal
 #[inline(always)]
 pub fn sendmsg<M: Maps, S: Socket>(maps: &M, socket: &S, target: &Target) -> CallAction {
     let target = canonical(target);
+    let epoch = maps.epoch();
     let id = socket.cgroup();
     let Some(row) = workload(maps, id) else {
         return refuse(
@@ -145,7 +148,7 @@ pub fn sendmsg<M: Maps, S: Socket>(maps: &M, socket: &S, target: &Target) -> Cal
     if let Some(flow) = flow {
         flow.set_workload(id);
         flow.set_pid(socket.who().pid);
-        match remembered(maps, flow, &target) {
+        match remembered(maps, flow, &target, epoch) {
             Recall::Current => return CallAction::Allow,
             Recall::Earlier => age = Age::Established,
             Recall::Other => {}
@@ -155,7 +158,7 @@ pub fn sendmsg<M: Maps, S: Socket>(maps: &M, socket: &S, target: &Target) -> Cal
     if let Some(flow) = flow
         && matches!(effective(&row, &ruling), Verdict::Allow)
     {
-        remember(maps, flow, &target, ruling.lease);
+        remember(maps, flow, &target, ruling.lease, epoch);
     }
     finish(maps, socket, Hook::Sendmsg, id, &target, &row, &ruling)
 }
@@ -208,9 +211,6 @@ fn redirect<M: Maps, S: Socket>(
         Some(_) => slot::v4(slot),
         None => slot::v6(maps.interceptor_port(), slot),
     };
-    if let Some(flow) = socket.flow() {
-        flow.set_flags(flow.flags() & !flow_flags::INBOUND);
-    }
     CallAction::Redirect(address)
 }
 

@@ -41,7 +41,11 @@ fn is_established<M: Maps, S: Socket, P: Packet>(maps: &M, socket: &S, packet: &
     if let Some(flow) = socket.flow()
         && let Some(header) = glance(packet)
     {
-        return matches!(remembered(maps, flow, &header.target), Recall::Current);
+        let epoch = maps.epoch();
+        return matches!(
+            remembered(maps, flow, &header.target, epoch),
+            Recall::Current
+        );
     }
     false
 }
@@ -51,13 +55,14 @@ fn is_established<M: Maps, S: Socket, P: Packet>(maps: &M, socket: &S, packet: &
 #[inline(never)]
 fn at_length<M: Maps, S: Socket, P: Packet>(maps: &M, socket: &S, packet: &P) -> PacketAction {
     let flow = socket.flow();
+    let epoch = maps.epoch();
     let mut header = Header::EMPTY;
     let broken = read_apart(maps, packet, &mut header);
     let mut age = Age::New;
     if let Some(flow) = flow
         && !matches!(header.fragment, Fragment::Later(_))
     {
-        match remembered(maps, flow, &header.target) {
+        match remembered(maps, flow, &header.target, epoch) {
             Recall::Current => {
                 pass_fragment(maps, Some(flow), &header);
                 return PacketAction::Pass;
@@ -74,7 +79,9 @@ fn at_length<M: Maps, S: Socket, P: Packet>(maps: &M, socket: &S, packet: &P) ->
         (_, Some(cause)) => Ruling::closed(cause),
         (Some(row), None) => decide(maps, socket, packet, flow, &header, id, &row, age),
     };
-    settle(maps, socket, packet, flow, &header, id, &row, age, &ruling)
+    settle(
+        maps, socket, packet, flow, &header, id, &row, age, epoch, &ruling,
+    )
 }
 
 #[inline(always)]
@@ -179,6 +186,7 @@ fn settle<M: Maps, S: Socket, P: Packet>(
     id: u64,
     row: &WorkloadRow,
     age: Age,
+    epoch: u32,
     ruling: &Ruling,
 ) -> PacketAction {
     let verdict = effective(row, ruling);
@@ -212,7 +220,7 @@ fn settle<M: Maps, S: Socket, P: Packet>(
         Verdict::Allow => {
             if let Some(flow) = flow.or_else(|| socket.make_flow()) {
                 flow.set_workload(id);
-                remember(maps, flow, &header.target, ruling.lease);
+                remember(maps, flow, &header.target, ruling.lease, epoch);
                 pass_fragment(maps, Some(flow), header);
             }
             PacketAction::Pass

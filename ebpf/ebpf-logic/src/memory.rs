@@ -30,8 +30,13 @@ pub(crate) enum Recall {
 
 /// How what `flow` remembers fits `target`. A flow of a protocol without an end (all but TCP) is forgotten once idle.
 #[inline(always)]
-pub(crate) fn remembered<M: Maps, F: Flow>(maps: &M, flow: F, target: &Target) -> Recall {
-    let mut found = recall(flow.allowed(), flow_words(maps, target));
+pub(crate) fn remembered<M: Maps, F: Flow>(
+    maps: &M,
+    flow: F,
+    target: &Target,
+    epoch: u32,
+) -> Recall {
+    let mut found = recall(flow.allowed(), flow_words(maps, target, epoch));
     if matches!(found, Recall::Earlier) && maps.fault(Fault::EpochIgnored) {
         found = Recall::Current;
     }
@@ -49,14 +54,21 @@ pub(crate) fn remembered<M: Maps, F: Flow>(maps: &M, flow: F, target: &Target) -
     found
 }
 
-/// Remembers that `target` was allowed.
+/// Remembers that `target` was allowed by the rules of `epoch`. The epoch is read before the rules are: user space
+/// writes it after them, so an old ruling is never stamped with a new epoch.
 #[inline(always)]
-pub(crate) fn remember<M: Maps, F: Flow>(maps: &M, flow: F, target: &Target, lease: u32) {
+pub(crate) fn remember<M: Maps, F: Flow>(
+    maps: &M,
+    flow: F,
+    target: &Target,
+    lease: u32,
+    epoch: u32,
+) {
     if target.protocol != protocol::TCP {
         flow.set_seen(maps.coarse());
     }
     flow.set_lease(lease);
-    flow.set_allowed(stamped(flow_words(maps, target), maps.stamp()));
+    flow.set_allowed(stamped(flow_words(maps, target, epoch), maps.stamp()));
 }
 
 /// Forgets what was allowed.
@@ -67,15 +79,14 @@ pub(crate) fn forget<F: Flow>(flow: F) {
 
 /// The words of a flow, without a stamp.
 #[inline(always)]
-fn flow_words<M: Maps>(maps: &M, target: &Target) -> [u64; 4] {
+fn flow_words<M: Maps>(maps: &M, target: &Target, epoch: u32) -> [u64; 4] {
     let port = if maps.fault(Fault::PortForgotten) {
         0
     } else {
         target.port
     };
-    let low = (u64::from(port) << 24)
-        | (u64::from(target.protocol) << 16)
-        | u64::from(maps.epoch() & 0xffff);
+    let low =
+        (u64::from(port) << 24) | (u64::from(target.protocol) << 16) | u64::from(epoch & 0xffff);
     words(&target.address, low)
 }
 
@@ -164,10 +175,10 @@ mod tests {
         #[test]
         fn what_is_stored_is_recalled_and_nothing_else(a in target(), b in target(), stamp: u32) {
             let maps = HostMaps::new(1);
-            let stored = stamped(flow_words(&maps, &a), stamp);
-            prop_assert_eq!(recall(stored, flow_words(&maps, &a)), Recall::Current);
+            let stored = stamped(flow_words(&maps, &a, 1), stamp);
+            prop_assert_eq!(recall(stored, flow_words(&maps, &a, 1)), Recall::Current);
             if a != b {
-                prop_assert_eq!(recall(stored, flow_words(&maps, &b)), Recall::Other);
+                prop_assert_eq!(recall(stored, flow_words(&maps, &b, 1)), Recall::Other);
             }
         }
 
@@ -175,11 +186,11 @@ mod tests {
         fn two_writers_make_no_third(a in target(), b in target(), mask in 1u8..15, stamps: (u32, u32)) {
             prop_assume!((stamps.0 ^ stamps.1) & 0x3f_ffff != 0);
             let maps = HostMaps::new(1);
-            let first = stamped(flow_words(&maps, &a), stamps.0);
-            let second = stamped(flow_words(&maps, &b), stamps.1);
+            let first = stamped(flow_words(&maps, &a, 1), stamps.0);
+            let second = stamped(flow_words(&maps, &b, 1), stamps.1);
             let mixed = core::array::from_fn(|at| if mask >> at & 1 == 1 { first[at] } else { second[at] });
             for wanted in [&a, &b, &Target { port: b.port, ..a }, &Target { address: b.address, ..a }] {
-                prop_assert_eq!(recall(mixed, flow_words(&maps, wanted)), Recall::Other);
+                prop_assert_eq!(recall(mixed, flow_words(&maps, wanted, 1)), Recall::Other);
             }
         }
     }

@@ -11,4 +11,5 @@ mod faults;
 mod lookup;
 mod packets;
 mod properties;
+mod races;
 mod world;

@@ -324,6 +324,22 @@ fn replies_of_a_listener_and_its_children() {
 }
 
 #[test]
+fn a_listener_turned_client_does_not_answer_where_silence_was_ruled() {
+    let mut maps = tables(&[]);
+    learn(&mut maps, RULES, "198.51.100.2", &[(9_000, SILENT)]);
+    let mut socket = socket_with(|socket| socket.listener = true);
+    ingress(&&socket);
+    socket.listener = false;
+    socket.peer = Some((ip("198.51.100.2"), 80));
+    assert!(
+        connects(&maps, &socket, &tcp("198.51.100.2", 80)),
+        "the call is not told"
+    );
+    let syn = packet("198.51.100.2", 6, &segment(80, 0x02));
+    assert_eq!(verdict(&maps, &socket, &syn), PacketAction::Drop);
+}
+
+#[test]
 fn slots_and_resolvers() {
     let mut maps = tables(&[]);
     let slots = [(1, CGROUP), (2, OTHER)].map(|(slot, workload)| Op::PutSlot {
