@@ -6,6 +6,7 @@
 
 mod dns;
 mod flows;
+mod kernel;
 mod machine;
 mod shell_session;
 mod table;
@@ -16,7 +17,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use nix::unistd::geteuid;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use self::table::Table;
 use crate::shell::{self, cargo, root, say};
@@ -67,9 +68,13 @@ pub(crate) fn run(args: &[String]) -> anyhow::Result<()> {
         bytes: if quick { 200_000_000 } else { 2_000_000_000 },
         egret,
     };
+    let machine = machine::describe();
     let mut table = Table::default();
-    let parts: [(&str, &dyn Fn(&Plan, &mut Table) -> anyhow::Result<()>); 2] =
-        [("dns", &dns::measure), ("flows", &flows::measure)];
+    let parts: [(&str, &dyn Fn(&Plan, &mut Table) -> anyhow::Result<()>); 3] = [
+        ("kernel", &kernel::measure),
+        ("dns", &dns::measure),
+        ("flows", &flows::measure),
+    ];
     for (part, measure) in parts {
         say(&format!("measuring: {part}"));
         if let Err(error) = measure(&plan, &mut table) {
@@ -77,7 +82,7 @@ pub(crate) fn run(args: &[String]) -> anyhow::Result<()> {
         }
     }
     print(&table);
-    write(&plan, &table)
+    write(&plan, &machine, &table)
 }
 
 #[expect(clippy::print_stdout, reason = "the table is what the task is for")]
@@ -85,10 +90,9 @@ fn print(table: &Table) {
     print!("{table}");
 }
 
-fn write(plan: &Plan, table: &Table) -> anyhow::Result<()> {
+fn write(plan: &Plan, machine: &Value, table: &Table) -> anyhow::Result<()> {
     let folder = root().join("tests/bench/results");
     fs::create_dir_all(&folder).context("failed to make the folder of results")?;
-    let machine = machine::describe();
     let seconds = machine["unixTime"].as_u64().unwrap_or_default();
     let commit = machine["commit"].as_str().unwrap_or("unknown");
     let path = folder.join(format!("{seconds}-{commit}.json"));

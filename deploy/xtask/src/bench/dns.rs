@@ -40,12 +40,14 @@ pub(crate) fn measure(plan: &Plan, table: &mut Table) -> anyhow::Result<()> {
         );
     }
     let bench = Bench::build()?;
-    let mut subjects = vec![bench.direct()?, bench.unbound()?];
+    // unbound first: what Egret is held against.
+    let mut subjects = vec![bench.unbound()?];
     match bench.coredns() {
         Ok(coredns) => subjects.push(coredns),
         Err(error) => table.miss("coredns", &format!("{error:#}")),
     }
     subjects.push(bench.egret(plan)?);
+    subjects.push(bench.direct()?);
     for kind in [Kind::Cached, Kind::Fresh, Kind::Shared] {
         for subject in &mut subjects {
             let figures = bench

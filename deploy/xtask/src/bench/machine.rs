@@ -20,6 +20,8 @@ pub(crate) fn describe() -> Value {
         "rustc": output("rustc", &["--version"]),
         "commit": output("git", &["rev-parse", "--short=12", "HEAD"]),
         "changed": !output("git", &["status", "--porcelain", "--untracked-files=no"]).is_empty(),
+        // What else the machine was doing: figures taken under load say little.
+        "loadBefore": first_line("/proc/loadavg"),
         "jit": first_line("/proc/sys/net/core/bpf_jit_enable"),
     })
 }
