@@ -9,7 +9,7 @@ use policy_engine::compile;
 use policy_model::{Diagnostic, Level, Origin, Policy, Settings, Subject, Workload, World};
 
 use crate::cli::{CheckArgs, Output};
-use crate::policy_files::{self, PolicyFile};
+use crate::policy_files::{self, PolicyFile, PolicyFileError};
 use crate::render::{self, Look};
 
 /// Nothing is refused and nothing is closed.
@@ -29,8 +29,8 @@ pub fn run(args: &CheckArgs) -> ExitCode {
     }
     let checked = Checked::of(&files);
     render::print(&match args.output {
-        Output::Text => checked.text(&files, Look::of_stdout()),
-        Output::Json => checked.json(&files),
+        Output::Text => checked.text(&files, errors.len(), Look::of_stdout()),
+        Output::Json => checked.json(&files, &errors),
     });
     ExitCode::from(if errors.is_empty() {
         checked.status(args.strict)
@@ -69,10 +69,11 @@ impl Checked {
         }
     }
 
-    fn text(&self, files: &[PolicyFile], look: Look) -> String {
+    fn text(&self, files: &[PolicyFile], unreadable: usize, look: Look) -> String {
         let mut out = render::diagnostics(&self.diagnostics, files, look);
         out.push_str(&summary::text(
             files.len(),
+            unreadable,
             &self.policies,
             &self.diagnostics,
             look,
@@ -80,8 +81,8 @@ impl Checked {
         out
     }
 
-    fn json(&self, files: &[PolicyFile]) -> String {
-        summary::json(files, &self.policies, &self.diagnostics)
+    fn json(&self, files: &[PolicyFile], unreadable: &[PolicyFileError]) -> String {
+        summary::json(files, unreadable, &self.policies, &self.diagnostics)
     }
 }
 
@@ -118,13 +119,11 @@ fn compiled(policies: &[Policy]) -> Vec<Diagnostic> {
             let origin = policies
                 .first()
                 .map_or_else(nowhere, |policy| policy.origin.clone());
-            let cause = std::error::Error::source(&error)
-                .map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"));
             vec![Diagnostic::new(
                 codes::POLICY_LIMIT.level,
                 codes::POLICY_LIMIT.id,
                 origin,
-                cause,
+                render::chain(&error),
             )]
         }
     }
@@ -157,7 +156,7 @@ mod tests {
     fn a_clean_file_says_what_its_wildcards_cover() {
         let (checked, files) = checked(CLEAN_POLICY);
         assert_eq!(checked.status(true), CLEAN);
-        let text = checked.text(&files, Look::Plain);
+        let text = checked.text(&files, 0, Look::Plain);
         assert!(
             text.starts_with("1 file, 1 policy, 1 rule: nothing to report\n"),
             "{text}"
@@ -175,7 +174,7 @@ mod tests {
             (lint.status(false), lint.status(true)),
             (CLEAN, FOUND),
             "{}",
-            lint.text(&files, Look::Plain)
+            lint.text(&files, 0, Look::Plain)
         );
         let (closed, _) =
             checked(&CLEAN_POLICY.replace("action: Allow", "action: Allow\n    tls: {sni: match}"));
@@ -187,7 +186,8 @@ mod tests {
     #[test]
     fn json_has_the_one_shape_of_diagnostics() {
         let (checked, files) = checked(&CLEAN_POLICY.replace("egress:", "egres:"));
-        let json: serde_json::Value = serde_json::from_str(&checked.json(&files)).expect("JSON");
+        let json: serde_json::Value =
+            serde_json::from_str(&checked.json(&files, &[])).expect("JSON");
         assert_eq!(
             json["diagnostics"],
             serde_json::json!([{

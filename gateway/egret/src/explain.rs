@@ -23,7 +23,7 @@ use policy_model::{Diagnostic, Level, ObjectRef, Origin, PodIdentity, Policy, Wo
 
 use crate::cli::{ExplainArgs, Output};
 use crate::machine::host_addresses;
-use crate::policy_files::{self, PolicyFile};
+use crate::policy_files::{self, PolicyFile, PolicyFileError};
 use crate::render::{self, Look};
 
 use question::Destination;
@@ -38,18 +38,18 @@ const NOT_JUDGED: u8 = 2;
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 enum ExplainError {
-    #[error("{0}")]
+    #[error(transparent)]
     Destination(#[from] question::DestinationError),
     #[error(
         "workload `{0}` is not known: `command`, `unit:NAME`, `user:NAME` and `cgroup:PATH` are; pods come with the policies of a cluster"
     )]
     Workload(String),
     #[error("a path of --policy could not be read")]
-    Files,
+    Files(Vec<PolicyFileError>),
     #[error(
         "a refused policy could select this workload, so its answer is not known (--best-effort answers without it)"
     )]
-    Refused,
+    Refused(Vec<Diagnostic>),
     #[error("failed to read `{path}`")]
     ReadAnswers {
         path: String,
@@ -57,7 +57,7 @@ enum ExplainError {
         source: std::io::Error,
     },
     #[error("the answers of --dns could not be read")]
-    Answers,
+    Answers(Vec<Diagnostic>),
     #[error("the answers of --dns make no sense")]
     Scene(#[source] SceneError),
     #[error("this cannot be judged")]
@@ -89,6 +89,9 @@ pub fn run(args: &ExplainArgs) -> ExitCode {
         }
         Err(error) => {
             render::complain("explain", &error);
+            if args.output == Output::Json {
+                render::print(&json::no_answer(&error));
+            }
             ExitCode::from(NOT_JUDGED)
         }
     }
@@ -270,7 +273,7 @@ fn policies(args: &ExplainArgs) -> Result<(Vec<Policy>, Vec<Diagnostic>), Explai
         render::complain("explain", error);
     }
     if !errors.is_empty() {
-        return Err(ExplainError::Files);
+        return Err(ExplainError::Files(errors));
     }
     let context = Context {
         default_namespace: Arc::from(args.namespace.as_deref().unwrap_or("default")),
@@ -288,7 +291,7 @@ fn policies(args: &ExplainArgs) -> Result<(Vec<Policy>, Vec<Diagnostic>), Explai
     if !refused.is_empty() {
         render::complain_with(&render::diagnostics(&refused, &files, Look::of_stderr()));
         if !args.best_effort {
-            return Err(ExplainError::Refused);
+            return Err(ExplainError::Refused(refused));
         }
     }
     Ok((policies, diagnostics))
@@ -361,7 +364,7 @@ fn answers(args: &ExplainArgs) -> Result<Vec<ResponseSpec>, ExplainError> {
             &[file],
             Look::of_stderr(),
         ));
-        ExplainError::Answers
+        ExplainError::Answers(diagnostics)
     })
 }
 

@@ -33,12 +33,35 @@ pub enum PolicyFileError {
     },
     #[error("`{}` holds no .yaml, .yml or .json file", path.display())]
     EmptyFolder { path: PathBuf },
+    /// A pipe, socket or device, which may never end. Named by itself it is read: a shell's `<(command)` is one.
+    #[error("`{}` is called like a policy file, and is no file", path.display())]
+    NotAFile { path: PathBuf },
+    #[error("`{}` is not text: byte {at} is not UTF-8", path.display())]
+    NotText {
+        path: PathBuf,
+        /// Counted from 0.
+        at: usize,
+    },
     #[error("failed to read `{}`", path.display())]
     Read {
         path: PathBuf,
         #[source]
         source: io::Error,
     },
+}
+
+impl PolicyFileError {
+    /// The path or glob it is about.
+    #[must_use]
+    pub fn path(&self) -> String {
+        match self {
+            Self::NoMatch { pattern } | Self::Pattern { pattern, .. } => pattern.clone(),
+            Self::EmptyFolder { path }
+            | Self::NotAFile { path }
+            | Self::NotText { path, .. }
+            | Self::Read { path, .. } => path.display().to_string(),
+        }
+    }
 }
 
 /// Reads the files that `paths` mean, each once, in the order given and by name inside folders and globs.
@@ -65,7 +88,7 @@ pub fn load(paths: &[PathBuf]) -> (Vec<PolicyFile>, Vec<PolicyFileError>) {
                     path,
                     text,
                 }),
-                Err(source) => errors.push(PolicyFileError::Read { path, source }),
+                Err(error) => errors.push(error),
             }
         }
     }
@@ -137,18 +160,30 @@ fn collect(folder: &Path, level: usize, found: &mut Vec<PathBuf>) -> Result<(), 
                 .iter()
                 .any(|known| extension == *known)
         }) {
+            if !path.is_file() && path.exists() {
+                return Err(PolicyFileError::NotAFile { path });
+            }
             found.push(path);
         }
     }
     Ok(())
 }
 
-fn read(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    File::open(path)?
+fn read(path: &Path) -> Result<String, PolicyFileError> {
+    let failed = |source| PolicyFileError::Read {
+        path: path.to_path_buf(),
+        source,
+    };
+    let mut bytes = Vec::new();
+    File::open(path)
+        .map_err(failed)?
         .take(MOST_BYTES)
-        .read_to_string(&mut text)?;
-    Ok(text)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
+    String::from_utf8(bytes).map_err(|error| PolicyFileError::NotText {
+        path: path.to_path_buf(),
+        at: error.utf8_error().valid_up_to(),
+    })
 }
 
 #[cfg(test)]
@@ -206,6 +241,28 @@ mod tests {
         assert_eq!(texts, ["a"]);
         assert_eq!(errors.len(), 2);
         assert!(errors[0].ends_with("matches no file"), "{errors:?}");
+    }
+
+    #[test]
+    fn a_pipe_in_a_folder_is_an_error_and_is_not_waited_for() {
+        let folder = folder();
+        let pipe = folder.path().join("more/pipe.yaml");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let (texts, errors) = texts(&[folder.path().to_path_buf()]);
+        assert_eq!(texts, [""; 0]);
+        assert!(errors[0].ends_with("is no file"), "{errors:?}");
+    }
+
+    #[test]
+    fn what_is_not_text_says_where() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("utf16.yaml");
+        std::fs::write(&path, b"a\xff").unwrap();
+        let (_, errors) = texts(&[path]);
+        assert!(
+            errors[0].ends_with("is not text: byte 1 is not UTF-8"),
+            "{errors:?}"
+        );
     }
 
     #[test]

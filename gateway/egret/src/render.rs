@@ -8,7 +8,7 @@ use annotate_snippets::{AnnotationKind, Group, Level as Mark, Origin as Place, R
 use policy_model::{Diagnostic, Level};
 use serde::Serialize;
 
-use crate::policy_files::PolicyFile;
+use crate::policy_files::{PolicyFile, PolicyFileError};
 
 /// Whether text carries colours and line art.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -190,6 +190,22 @@ impl<'a> From<&'a policy_model::ObjectRef> for ObjectJson<'a> {
     }
 }
 
+/// A path that gave no policies as every verb's `-o json` prints it.
+#[derive(Debug, Serialize)]
+pub struct UnreadableJson {
+    path: String,
+    message: String,
+}
+
+impl From<&PolicyFileError> for UnreadableJson {
+    fn from(error: &PolicyFileError) -> Self {
+        Self {
+            path: error.path(),
+            message: chain(error),
+        }
+    }
+}
+
 /// Writes an answer to standard output; a reader who went away is no failure.
 pub fn print(text: &str) {
     drop(io::stdout().lock().write_all(text.as_bytes()));
@@ -197,13 +213,29 @@ pub fn print(text: &str) {
 
 /// Writes what kept a verb from its answer to standard error.
 pub fn complain(verb: &str, error: &(dyn std::error::Error + 'static)) {
-    let mut text = format!("egret {verb}: {error}");
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
+    drop(writeln!(io::stderr(), "egret {verb}: {}", chain(error)));
+}
+
+/// An error and its causes, on one line.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
     }
-    drop(writeln!(io::stderr(), "{text}"));
+    text
+}
+
+/// An answer as JSON, for a program.
+#[must_use]
+pub fn json(answer: &impl Serialize) -> String {
+    let mut text =
+        serde_json::to_string_pretty(answer).expect("strings and numbers are always JSON");
+    text.push('\n');
+    text
 }
 
 /// Writes diagnostics that kept a verb from its answer to standard error.

@@ -7,16 +7,17 @@ use policy_model::{Diagnostic, Level, Origin, Peer, Peers, Policy};
 use serde::Serialize;
 
 use super::number;
-use crate::policy_files::PolicyFile;
-use crate::render::{DiagnosticJson, Look, ObjectJson, count, visible};
+use crate::policy_files::{PolicyFile, PolicyFileError};
+use crate::render::{self, DiagnosticJson, Look, ObjectJson, UnreadableJson, count, visible};
 
 pub(super) fn text(
     files: usize,
+    unreadable: usize,
     policies: &[Policy],
     diagnostics: &[Diagnostic],
     look: Look,
 ) -> String {
-    let levels: Vec<String> = [Level::Refused, Level::Closed, Level::Lint]
+    let mut found: Vec<String> = [Level::Refused, Level::Closed, Level::Lint]
         .into_iter()
         .map(|level| (number(diagnostics, level), level))
         .filter(|(number, _)| *number > 0)
@@ -25,10 +26,14 @@ pub(super) fn text(
             Level::Lint => look.paint("33", &count(number, "lint", "lints")),
         })
         .collect();
-    let found = if levels.is_empty() {
+    if unreadable > 0 {
+        let paths = count(unreadable, "path", "paths");
+        found.insert(0, look.paint("31", &format!("{paths} not read")));
+    }
+    let found = if found.is_empty() {
         look.paint("32", "nothing to report")
     } else {
-        levels.join(", ")
+        found.join(", ")
     };
     let mut out = format!(
         "{}, {}, {}: {found}\n",
@@ -64,11 +69,13 @@ pub(super) fn text(
 
 pub(super) fn json(
     files: &[PolicyFile],
+    unreadable: &[PolicyFileError],
     policies: &[Policy],
     diagnostics: &[Diagnostic],
 ) -> String {
-    let answer = AnswerJson {
+    render::json(&AnswerJson {
         files: files.iter().map(|file| file.name.as_str()).collect(),
+        unreadable: unreadable.iter().map(UnreadableJson::from).collect(),
         policies: objects(policies)
             .into_values()
             .map(|policy| PolicyJson {
@@ -95,16 +102,13 @@ pub(super) fn json(
             closed: number(diagnostics, Level::Closed),
             lint: number(diagnostics, Level::Lint),
         },
-    };
-    let mut text =
-        serde_json::to_string_pretty(&answer).expect("strings and numbers are always JSON");
-    text.push('\n');
-    text
+    })
 }
 
 #[derive(Serialize)]
 struct AnswerJson<'a> {
     files: Vec<&'a str>,
+    unreadable: Vec<UnreadableJson>,
     policies: Vec<PolicyJson<'a>>,
     diagnostics: Vec<DiagnosticJson<'a>>,
     wildcards: Vec<WildcardJson<'a>>,

@@ -56,7 +56,7 @@ impl Printer {
             Self::Json => writeln!(
                 out,
                 "{}",
-                json!({"scene": number, "asExpected": played.as_expected(), "played": played})
+                json!({"scene": number, "as_expected": played.as_expected(), "played": played})
             ),
             Self::Text { colour } => {
                 write_scene(&mut out, *colour, number, scene, played)?;

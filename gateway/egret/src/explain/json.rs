@@ -6,8 +6,8 @@ use policy_model::DenyStyle;
 use serde::Serialize;
 
 use super::question::To;
-use super::{Answer, text};
-use crate::render::{DiagnosticJson, ObjectJson};
+use super::{Answer, ExplainError, text};
+use crate::render::{self, DiagnosticJson, ObjectJson, UnreadableJson};
 
 pub(super) fn answer(answer: &Answer) -> String {
     let deciding = answer.deciding().map(|flow| &flow.enforced);
@@ -15,7 +15,7 @@ pub(super) fn answer(answer: &Answer) -> String {
         .question
         .as_ref()
         .filter(|question| question.verdict == Verdict::Deny);
-    let json = AnswerJson {
+    render::json(&AnswerJson {
         verdict: answer.verdict().as_str(),
         would: answer.would().as_str(),
         how: (answer.verdict() == Verdict::Deny).then(|| {
@@ -55,11 +55,40 @@ pub(super) fn answer(answer: &Answer) -> String {
             .iter()
             .map(DiagnosticJson::from)
             .collect(),
+    })
+}
+
+/// That there is no answer, and what stood in its way.
+pub(super) fn no_answer(error: &ExplainError) -> String {
+    let (unreadable, diagnostics) = match error {
+        ExplainError::Files(errors) => (errors.as_slice(), &[][..]),
+        ExplainError::Refused(diagnostics) | ExplainError::Answers(diagnostics) => {
+            (&[][..], diagnostics.as_slice())
+        }
+        ExplainError::Destination(_)
+        | ExplainError::Workload(_)
+        | ExplainError::ReadAnswers { .. }
+        | ExplainError::Scene(_)
+        | ExplainError::Need(_)
+        | ExplainError::Compile(_)
+        | ExplainError::Limit(_)
+        | ExplainError::Engine(_) => (&[][..], &[][..]),
     };
-    let mut text =
-        serde_json::to_string_pretty(&json).expect("strings and numbers are always JSON");
-    text.push('\n');
-    text
+    render::json(&NoAnswerJson {
+        verdict: None,
+        error: render::chain(error),
+        unreadable: unreadable.iter().map(UnreadableJson::from).collect(),
+        diagnostics: diagnostics.iter().map(DiagnosticJson::from).collect(),
+    })
+}
+
+#[derive(Serialize)]
+struct NoAnswerJson<'a> {
+    /// Always nothing.
+    verdict: Option<&'static str>,
+    error: String,
+    unreadable: Vec<UnreadableJson>,
+    diagnostics: Vec<DiagnosticJson<'a>>,
 }
 
 #[derive(Serialize)]

@@ -146,7 +146,7 @@ fn a_refused_policy_leaves_no_answer_but_for_the_best_effort() {
     let line = "--policy @ci.yaml --policy @b.yaml --to 192.0.2.1 --port 1";
     assert!(matches!(
         explain_with(&files, line),
-        Err(ExplainError::Refused)
+        Err(ExplainError::Refused(_))
     ));
     assert!(explain_with(&files, &format!("{line} --best-effort")).is_ok());
 }
@@ -177,7 +177,10 @@ fn nobody_knows_a_pod_or_a_file_that_is_not_there() {
         Err(ExplainError::Workload(_))
     ));
     let line = "--policy @nothing.yaml --to 192.0.2.1 --port 1";
-    assert!(matches!(explain_with(&[], line), Err(ExplainError::Files)));
+    assert!(matches!(
+        explain_with(&[], line),
+        Err(ExplainError::Files(_))
+    ));
     let line = "--policy @ci.yaml --to 192.0.2.1 --port 1 --dns @nothing.yaml";
     assert!(matches!(
         explain_with(&[("ci.yaml", POLICY)], line),

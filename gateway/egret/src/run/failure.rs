@@ -7,8 +7,9 @@ use gateway_sandbox::{
 };
 
 use crate::policy_files::PolicyFileError;
+use crate::render::chain;
 use crate::run::owner::HoldError;
-use crate::run::words::{chain, say};
+use crate::run::words::say;
 
 /// Egret's own failures end with it, as with env(1) and timeout(1).
 const EGRET_FAILED: u8 = 125;

@@ -13,8 +13,8 @@ use policy_model::{Diagnostic, Policy, Settings, Workload, World};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::since_boot;
+use crate::render::chain;
 use crate::run::observation::{Observation, Observer, Seen};
-use crate::run::words::chain;
 
 /// LIMIT: requests waiting for the owner. One is served in microseconds; behind a longer queue the answers would come
 /// later than clients wait, so more are refused (SERVFAIL).

@@ -108,7 +108,11 @@ fn json_is_one_document_whatever_is_found() {
     for line in [
         "check -o json .",
         "check -o json clean.yaml",
+        "check -o json nothing.yaml",
         "explain -o json --policy clean.yaml --to api.example.com --port 443",
+        "explain -o json --policy broken.yaml --to api.example.com --port 443",
+        "explain -o json --policy nothing.yaml --to api.example.com --port 443",
+        "explain -o json --policy clean.yaml --to api.example.com --port x",
     ] {
         let output = egret(folder.path(), line);
         let json: Value = serde_json::from_slice(&output.stdout).expect(line);
@@ -127,6 +131,32 @@ fn json_is_one_document_whatever_is_found() {
             );
         }
     }
+}
+
+#[test]
+fn a_path_that_is_not_read_is_in_the_answer() {
+    let folder = folder();
+    let output = egret(folder.path(), "check nothing.yaml");
+    assert_eq!(
+        text(&output.stdout),
+        "0 files, 0 policies, 0 rules: 1 path not read\n"
+    );
+    for line in [
+        "check -o json clean.yaml nothing.yaml",
+        "explain -o json --policy nothing.yaml --to 192.0.2.1 --port 80",
+    ] {
+        let output = egret(folder.path(), line);
+        let json: Value = serde_json::from_slice(&output.stdout).expect(line);
+        assert_eq!(json["unreadable"][0]["path"], "nothing.yaml", "{line}");
+    }
+}
+
+#[test]
+fn a_cause_is_said_once() {
+    let folder = folder();
+    let line = "explain --policy clean.yaml --to 192.0.2.1 --port 70000";
+    let said = text(&egret(folder.path(), line).stderr);
+    assert_eq!(said.matches("`70000`").count(), 1, "{said}");
 }
 
 #[test]
