@@ -31,8 +31,14 @@ const TARGET_CPU: &str = "v3";
 
 const OBJECT: &str = "ebpf/prebuilt/egret.bpf.o";
 const RECORD: &str = "ebpf/prebuilt/egret.bpf.o.toml";
-/// What the object is made of.
-const CRATES: [&str; 3] = ["ebpf/ebpf-abi", "ebpf/ebpf-logic", "ebpf/ebpf-programs"];
+/// The workspace of the programs, and everything the object is made of: its manifest and lock file, and these crates.
+const WORKSPACE: &str = "ebpf";
+const PARTS: [&str; 4] = [
+    "ebpf",
+    "ebpf/ebpf-abi",
+    "ebpf/ebpf-logic",
+    "ebpf/ebpf-programs",
+];
 const REBUILD: &str = "run `cargo xtask ebpf-build` and commit ebpf/prebuilt";
 
 /// The task's entry, `cargo xtask ebpf-build`: builds the object and writes it with its record.
@@ -155,7 +161,7 @@ impl Compilers {
 /// Builds from a copy of the sources in `checkout`, and returns the object without its debug sections: they are half
 /// a megabyte, hold paths, and the kernel reads none of them.
 fn build_in(checkout: &Path) -> anyhow::Result<Vec<u8>> {
-    for part in CRATES {
+    for part in PARTS {
         copy_sources(&root().join(part), &checkout.join(part))?;
     }
     fs::copy(root().join("Cargo.toml"), checkout.join("Cargo.toml"))
@@ -163,7 +169,7 @@ fn build_in(checkout: &Path) -> anyhow::Result<Vec<u8>> {
     let target = checkout.join("target");
     let mut build = cargo();
     build
-        .current_dir(checkout.join("ebpf/ebpf-programs"))
+        .current_dir(checkout.join(WORKSPACE))
         .args([
             "build",
             "--release",
@@ -260,7 +266,7 @@ fn install_toolchain() -> anyhow::Result<()> {
     // Registry sources have to be there before their folder is named to the compiler.
     let mut fetch = cargo();
     fetch
-        .current_dir(root().join("ebpf/ebpf-programs"))
+        .current_dir(root().join(WORKSPACE))
         .args(["fetch", "--locked", "--quiet"]);
     shell::run(&mut fetch)
 }
@@ -300,7 +306,7 @@ fn cargo_home() -> anyhow::Result<PathBuf> {
 /// Hash of every file the object is made of, with its name.
 fn sources_hash() -> anyhow::Result<String> {
     let mut files = Vec::new();
-    for part in CRATES {
+    for part in PARTS {
         list_sources(&root().join(part), &mut files)?;
     }
     files.sort();
@@ -333,15 +339,16 @@ fn copy_sources(from: &Path, to: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// `src`, the manifest and the lock file of a crate.
-fn list_sources(krate: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+/// `src`, the manifest and the lock file of a crate or workspace, as far as there are any.
+fn list_sources(part: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
     for name in ["Cargo.toml", "Cargo.lock"] {
-        let path = krate.join(name);
+        let path = part.join(name);
         if path.is_file() {
             files.push(path);
         }
     }
-    let mut folders = vec![krate.join("src")];
+    let mut folders = vec![part.join("src")];
+    folders.retain(|folder| folder.is_dir());
     while let Some(folder) = folders.pop() {
         for entry in
             fs::read_dir(&folder).with_context(|| format!("cannot read `{}`", folder.display()))?
