@@ -4,6 +4,7 @@ mod responses;
 mod settings;
 mod subject;
 mod test;
+mod values;
 
 use std::sync::Arc;
 

@@ -9,6 +9,7 @@ use crate::engine::{
     By, Engine, EngineError, Observed, ObservedFlow, ObservedLearned, ObservedQuery, Who,
 };
 use crate::file::{ByRef, Check, DiagnosticTest, Expect, LearnedTest, Test};
+use crate::need::Need;
 use crate::scene::Scene;
 
 /// The result of one test on one engine.
@@ -35,18 +36,6 @@ pub enum Outcome {
     Unsupported(String),
     /// It could not be judged.
     Error(String),
-}
-
-/// What a test needs and does not find.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Need {
-    #[error("needs {0}, which comes with the policies of a cluster")]
-    Cluster(&'static str),
-    #[error("needs pod `{namespace}/{name}`, which is not in the world")]
-    Pod { namespace: Arc<str>, name: Arc<str> },
-    /// A test about diagnostics is judged without an engine.
-    #[error("needs no engine")]
-    NoEngine,
 }
 
 /// Runs one test of a scene on an engine.

@@ -13,6 +13,7 @@ mod cluster;
 mod engine;
 mod file;
 mod judge;
+mod need;
 mod scene;
 
 pub use cluster::{Cluster, PodObject};
@@ -25,7 +26,8 @@ pub use file::{
     LearnedTest, MatrixTest, QueryTest, ResolverSpec, ResponseSpec, ServerSpec, SettingsSpec,
     SourceRef, Test, ToSpec, decode_responses,
 };
-pub use judge::{Need, Outcome, TestResult, judge};
+pub use judge::{Outcome, TestResult, judge};
+pub use need::Need;
 pub use scene::{
     EPOCH, FileText, Question, Response, Scene, SceneError, Trial, TrialKind, resolver,
 };

@@ -17,7 +17,7 @@ use crate::cluster::Cluster;
 use crate::file::{
     CaseFile, Check, Closed, FlowTest, FromSpec, QueryTest, ResolverSpec, ServerSpec, Test, ToSpec,
 };
-use crate::judge::Need;
+use crate::need::Need;
 
 /// "Now" of every test file, since boot: late enough for any age.
 pub const EPOCH: Time = Duration::from_secs(1_000_000_000);

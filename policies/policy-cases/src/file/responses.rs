@@ -6,6 +6,7 @@ use policy_dialects::yaml::{Node, Shape};
 use policy_model::{Diagnostic, Level, Origin};
 
 use super::settings::{ResolverSpec, SettingsSpec};
+use super::values::{decode_name, decode_rcode, decode_seconds, required};
 
 /// One entry of `dns`: a response that was seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -200,56 +201,4 @@ pub(super) fn decode_server(
         return None;
     }
     Some(ServerSpec::Unknown(resolver))
-}
-
-pub(super) fn decode_rcode(node: Node<'_>, findings: &mut Findings) -> Option<Rcode> {
-    const RCODES: &[(&str, Rcode)] = &[
-        ("NOERROR", Rcode::NOERROR),
-        ("FORMERR", Rcode::FORMERR),
-        ("SERVFAIL", Rcode::SERVFAIL),
-        ("NXDOMAIN", Rcode::NXDOMAIN),
-        ("NOTIMP", Rcode::NOTIMP),
-        ("REFUSED", Rcode::REFUSED),
-    ];
-    findings.word(node, RCODES).map(|rcode| rcode.value)
-}
-
-pub(super) fn decode_name(node: Node<'_>, findings: &mut Findings) -> Option<Name> {
-    let text = findings.string(node)?;
-    match Name::parse(text.value) {
-        Ok(name) => Some(name),
-        Err(error) => {
-            findings.report(
-                codes::INVALID_VALUE,
-                text.node,
-                format!("`{}` is not a name: {error}", text.value),
-            );
-            None
-        }
-    }
-}
-
-pub(super) fn decode_seconds(node: Node<'_>, findings: &mut Findings) -> Option<u32> {
-    let number = findings.integer(node)?;
-    let seconds = u32::try_from(number.value).ok();
-    if seconds.is_none() {
-        findings.report(
-            codes::INVALID_VALUE,
-            node,
-            format!("{} is no number of seconds", number.value),
-        );
-    }
-    seconds
-}
-
-pub(super) fn required<'d>(
-    value: Option<Node<'d>>,
-    key: &str,
-    parent: Node<'_>,
-    findings: &mut Findings,
-) -> Option<Node<'d>> {
-    if value.is_none() {
-        findings.report(codes::MISSING_FIELD, parent, format!("`{key}` is missing"));
-    }
-    value
 }

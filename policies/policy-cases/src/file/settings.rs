@@ -7,6 +7,8 @@ use policy_dialects::decode::Findings;
 use policy_dialects::yaml::Node;
 use policy_model::Scope;
 
+use super::values::{decode_name, decode_seconds};
+
 /// `settings`; what is left out has the default.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettingsSpec {
@@ -62,7 +64,7 @@ impl SettingsSpec {
             settings.guards = guards;
         }
         if let Some(node) = fields.take("clusterDomain")
-            && let Some(name) = super::responses::decode_name(node, findings)
+            && let Some(name) = decode_name(node, findings)
         {
             settings.cluster_domain = Some(name);
         }
@@ -98,7 +100,7 @@ impl SettingsSpec {
             settings.closed = closed.value;
         }
         if let Some(node) = fields.take("grace")
-            && let Some(grace) = super::responses::decode_seconds(node, findings)
+            && let Some(grace) = decode_seconds(node, findings)
         {
             settings.grace = grace;
         }

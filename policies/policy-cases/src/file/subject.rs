@@ -7,7 +7,7 @@ use policy_dialects::decode::{Findings, listed};
 use policy_dialects::yaml::{Node, Shape};
 use policy_model::Labels;
 
-use super::responses::decode_name;
+use super::values::decode_name;
 
 /// `from`: who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]

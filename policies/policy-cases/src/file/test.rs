@@ -9,11 +9,10 @@ use policy_dialects::yaml::{Node, Shape, Typed};
 use policy_engine::Verdict;
 use policy_model::{DenyStyle, Origin, Protocol};
 
-use super::responses::{
-    ServerSpec, decode_name, decode_rcode, decode_seconds, decode_server, required,
-};
+use super::responses::{ServerSpec, decode_server};
 use super::settings::SettingsSpec;
 use super::subject::{FromSpec, ToSpec, decode_ip};
+use super::values::{decode_name, decode_rcode, decode_seconds, required};
 
 /// One entry of `tests`.
 #[derive(Debug, Clone)]
