@@ -148,7 +148,7 @@ pub struct ExplainArgs {
 pub enum Output {
     /// For a person
     Text,
-    /// For a program; the schemas are in the documentation
+    /// For a program; `gateway/egret/json.md` says what is in it
     Json,
 }
 

@@ -1,5 +1,6 @@
 //! `check` and `explain` as a shell sees them: what they print where, and their exit status.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -130,6 +131,38 @@ fn json_is_one_document_whatever_is_found() {
                 ]
             );
         }
+    }
+}
+
+#[test]
+fn every_key_of_an_answer_is_documented() {
+    let documented: BTreeSet<&str> = include_str!("../../json.md")
+        .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .collect();
+    let folder = folder();
+    for line in [
+        "check -o json . nothing.yaml",
+        "explain -o json --policy clean.yaml --to api.example.com --port 80",
+        "explain -o json --policy nothing.yaml --to api.example.com --port 80",
+    ] {
+        let output = egret(folder.path(), line);
+        let json: Value = serde_json::from_slice(&output.stdout).expect(line);
+        let missing: Vec<String> = keys(&json)
+            .into_iter()
+            .filter(|key| !documented.contains(key.as_str()))
+            .collect();
+        assert_eq!(missing, [""; 0], "{line}");
+    }
+}
+
+fn keys(json: &Value) -> BTreeSet<String> {
+    match json {
+        Value::Object(fields) => fields
+            .iter()
+            .flat_map(|(key, value)| keys(value).into_iter().chain([key.clone()]))
+            .collect(),
+        Value::Array(items) => items.iter().flat_map(keys).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => BTreeSet::new(),
     }
 }
 
