@@ -3,7 +3,7 @@ use std::net::IpAddr;
 
 use dns_names::Name;
 use policy_model::{
-    DnsFilter, METADATA_NAMES, Peer, Policy, Ports, Preset, Protocol, RefusalCode, Rule,
+    DnsFilter, METADATA_NAMES, Peer, Policy, PortMatch, Ports, Preset, Protocol, RefusalCode, Rule,
 };
 
 use super::{Court, Does, RuledQuestion, reason_of};
@@ -121,14 +121,14 @@ impl Court<'_> {
 
     /// Whether a rule opens an address of the preset, on any port.
     fn opens_preset(&self, policy: &Policy, rule: &Rule, preset: Preset) -> bool {
-        let mut ports: Vec<(Protocol, u16)> = preset
-            .ports()
-            .iter()
-            .map(|one| (one.protocol, one.first))
-            .collect();
-        if let Ports::Only(list) = &rule.ports {
-            ports.extend(list.iter().map(|one| (one.protocol, one.first)));
-        }
+        // A rule may open the address by another preset that shares it, on a port of that preset's own.
+        let of_presets = Preset::ALL.iter().flat_map(|any| any.ports());
+        let of_rule = match &rule.ports {
+            Ports::Any => [].iter(),
+            Ports::Only(list) => list.iter(),
+        };
+        let ends = |one: &PortMatch| [(one.protocol, one.first), (one.protocol, one.last)];
+        let ports: Vec<(Protocol, u16)> = of_presets.chain(of_rule).flat_map(ends).collect();
         preset.addresses().iter().any(|address| {
             ports.iter().any(|(protocol, port)| {
                 self.opens_metadata(policy, rule, &Flow::new(*address, *protocol, *port))
