@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::record::{Destination, Protocol};
+use crate::destination::{Destination, Protocol};
 use crate::ruling::Ruling;
 
 /// The dialect to answer in: that of the policy that denies.

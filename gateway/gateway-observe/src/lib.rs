@@ -11,10 +11,13 @@
 #![forbid(unsafe_code)]
 
 mod record;
-pub use record::{
-    Destination, FlowRecord, GuardRecord, Icmp, LeaseChange, LeaseRecord, Protocol, QueryRecord,
-    Record, Verdict,
-};
+pub use record::{FlowRecord, GuardRecord, LeaseChange, LeaseRecord, QueryRecord, Record};
+
+mod verdict;
+pub use verdict::Verdict;
+
+mod destination;
+pub use destination::{Destination, Icmp, Protocol};
 
 mod ruling;
 pub use ruling::{RuleRef, Ruling};
@@ -26,7 +29,10 @@ mod report;
 pub use report::{Recorder, Report, ReportError, Written};
 
 mod tally;
-pub use tally::{Happened, Subject, Tally};
+pub use tally::Tally;
+
+mod group;
+pub use group::{Happened, Subject};
 
 mod advice;
 mod summary;

@@ -4,10 +4,8 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::advice;
-use crate::record::Verdict;
-use crate::tally::{Group, Happened, Subject, Tally};
 use crate::timestamp::Timestamp;
+use crate::verdict::Verdict;
 
 /// LIMIT: groups printed for people; the report has all of them.
 const MOST_PRINTED: usize = 20;
@@ -53,19 +51,6 @@ pub struct SummaryGroup {
 }
 
 impl SummaryRecord {
-    pub(crate) fn new(tally: &Tally, ts: Timestamp, lost: u64) -> Self {
-        Self {
-            ts,
-            allowed_flows: tally.allowed_flows,
-            denied_flows: tally.denied_flows,
-            allowed_queries: tally.allowed_queries,
-            denied_queries: tally.denied_queries,
-            lost,
-            denied: tally.groups.iter().map(SummaryGroup::from).collect(),
-            ungrouped: tally.ungrouped,
-        }
-    }
-
     fn write_section(
         &self,
         f: &mut fmt::Formatter<'_>,
@@ -133,52 +118,6 @@ impl fmt::Display for SummaryGroup {
     }
 }
 
-impl From<&Group> for SummaryGroup {
-    fn from(group: &Group) -> Self {
-        let ruling = &group.ruling;
-        let (what, remedy) = match &group.subject {
-            Subject::Question { name } => {
-                let types = group.types.join(", ");
-                (
-                    format!("name {name} ({types})"),
-                    advice::for_question(name, ruling),
-                )
-            }
-            Subject::Flow {
-                destination,
-                name: Some(name),
-            } => (
-                format!("{name} at {destination}"),
-                advice::for_flow(destination, std::slice::from_ref(name), ruling),
-            ),
-            Subject::Flow {
-                destination,
-                name: None,
-            } => (
-                destination.to_string(),
-                advice::for_flow(destination, &[], ruling),
-            ),
-            Subject::Address { name, address } => (
-                format!("{address}, which {name} stands for"),
-                Some(advice::for_address(ruling)),
-            ),
-        };
-        Self {
-            verdict: match group.happened {
-                Happened::Denied => Verdict::Deny,
-                Happened::WouldBeDenied => Verdict::Allow,
-            },
-            what,
-            count: group.count,
-            programs: group.programs.clone(),
-            code: ruling.code.clone(),
-            reason: ruling.reason.clone(),
-            place: ruling.place.clone(),
-            remedy,
-        }
-    }
-}
-
 /// What a workload chose (a name, a program's name) must not drive the terminal it is shown on.
 fn printable(text: &str) -> Cow<'_, str> {
     if !text.chars().any(char::is_control) {
@@ -200,6 +139,3 @@ fn counted(count: impl TryInto<u64>, noun: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} {noun}{plural}")
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,9 +1,12 @@
 use std::collections::HashMap;
 
-use crate::record::{Destination, Record, Verdict};
+use crate::destination::Destination;
+use crate::group::{Group, Happened, Subject};
+use crate::record::Record;
 use crate::ruling::Ruling;
-use crate::summary::SummaryRecord;
+use crate::summary::{SummaryGroup, SummaryRecord};
 use crate::timestamp::Timestamp;
+use crate::verdict::Verdict;
 
 /// LIMIT: different denials that are told apart. A scan of many ports must not grow the memory of Egret; beyond it
 /// denials are counted together.
@@ -15,53 +18,13 @@ const MOST_WORDS: usize = 4;
 /// Counts of one run, from which the summary is made.
 #[derive(Debug, Default)]
 pub struct Tally {
-    pub(crate) allowed_flows: u64,
-    pub(crate) denied_flows: u64,
-    pub(crate) allowed_queries: u64,
-    pub(crate) denied_queries: u64,
-    pub(crate) groups: Vec<Group>,
-    pub(crate) ungrouped: u64,
+    allowed_flows: u64,
+    denied_flows: u64,
+    allowed_queries: u64,
+    denied_queries: u64,
+    groups: Vec<Group>,
+    ungrouped: u64,
     places: HashMap<(Happened, Subject), usize>,
-}
-
-/// Whether something was denied or would have been.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Happened {
-    Denied,
-    /// Under `--audit`, or by a staged or audit policy.
-    WouldBeDenied,
-}
-
-/// What denials are grouped by.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Subject {
-    Question {
-        name: String,
-    },
-    Flow {
-        destination: Destination,
-        /// The first name that stood for it. Addresses of one name are one group.
-        name: Option<String>,
-    },
-    /// An address taken out of an answer.
-    Address {
-        name: String,
-        address: std::net::IpAddr,
-    },
-}
-
-/// Equal denials.
-#[derive(Clone, Debug)]
-pub(crate) struct Group {
-    pub(crate) happened: Happened,
-    pub(crate) subject: Subject,
-    pub(crate) count: u64,
-    /// Programs that tried, in the order they came.
-    pub(crate) programs: Vec<String>,
-    /// Record types that were asked for.
-    pub(crate) types: Vec<String>,
-    /// Of the first one.
-    pub(crate) ruling: Ruling,
 }
 
 impl Tally {
@@ -117,7 +80,16 @@ impl Tally {
 
     /// The summary so far, as a line of the report. `lost` counts what the kernel or the report dropped.
     pub fn summary(&self, ts: Timestamp, lost: u64) -> SummaryRecord {
-        SummaryRecord::new(self, ts, lost)
+        SummaryRecord {
+            ts,
+            allowed_flows: self.allowed_flows,
+            denied_flows: self.denied_flows,
+            allowed_queries: self.allowed_queries,
+            denied_queries: self.denied_queries,
+            lost,
+            denied: self.groups.iter().map(SummaryGroup::from).collect(),
+            ungrouped: self.ungrouped,
+        }
     }
 
     fn count(
@@ -192,3 +164,6 @@ fn add_word(words: &mut Vec<String>, word: Option<&str>) {
         words.push(word.to_owned());
     }
 }
+
+#[cfg(test)]
+mod tests;

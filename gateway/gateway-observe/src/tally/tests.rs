@@ -1,10 +1,12 @@
 use std::net::IpAddr;
 use std::time::UNIX_EPOCH;
 
-use crate::record::{Destination, FlowRecord, GuardRecord, Protocol, QueryRecord, Record, Verdict};
+use super::Tally;
+use crate::destination::{Destination, Protocol};
+use crate::record::{FlowRecord, GuardRecord, QueryRecord, Record};
 use crate::ruling::{RuleRef, Ruling};
-use crate::tally::Tally;
 use crate::timestamp::Timestamp;
+use crate::verdict::Verdict;
 
 #[test]
 fn nothing_denied_says_nothing() {
