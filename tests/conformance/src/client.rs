@@ -20,7 +20,7 @@
 //! | `eperm` | the system call failed with EPERM |
 //! | `refused` | it arrived, and nobody was there |
 //! | `answered` | it arrived, and somebody was there |
-//! | `silent` | nothing came back in time |
+//! | `silent` | it was lost, or nothing came back in time |
 //! | `error …` | something else |
 #![forbid(unsafe_code)]
 
@@ -306,6 +306,8 @@ fn named(error: &io::Error) -> String {
     match error.raw_os_error().map(Errno::from_raw) {
         Some(Errno::EPERM) => "eperm".to_owned(),
         Some(Errno::ECONNREFUSED) => "refused".to_owned(),
+        // Lost on the way out. Only who asks for errors (IP_RECVERR), and raw sockets of IPv6, are told.
+        Some(Errno::ENOBUFS) => "silent".to_owned(),
         Some(errno) => format!("error {errno:?}"),
         None => format!("error {error}"),
     }

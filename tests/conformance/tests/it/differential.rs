@@ -2,6 +2,7 @@
 //! reference.
 
 mod court;
+mod kernel;
 mod round;
 
 use std::time::Instant;

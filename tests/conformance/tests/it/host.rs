@@ -404,7 +404,7 @@ pub(crate) fn intercepted(view: &WorkloadView, flow: &Flow, name: &Name) -> Obse
 }
 
 /// The flow to a known resolver, which the interceptor judges in the kernel's place.
-fn to_resolver(view: &WorkloadView, flow: &Flow) -> Address {
+pub(crate) fn to_resolver(view: &WorkloadView, flow: &Flow) -> Address {
     let server = std::net::SocketAddr::new(flow.ip.to_canonical(), flow.port);
     let PortVerdict {
         verdict,

@@ -18,6 +18,7 @@ mod corpus;
 mod differential;
 mod faults;
 mod host;
+mod kernel;
 mod packets;
 mod player;
 mod suite;

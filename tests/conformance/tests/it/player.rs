@@ -102,6 +102,12 @@ impl<T: Tables> Player<T> {
         }
     }
 
+    /// Lets a workload go: nothing of it stays in the tables.
+    pub(crate) fn release(&mut self, id: WorkloadId) {
+        let plan = self.state.plan_release(id);
+        self.carry_out(plan);
+    }
+
     pub(crate) fn view(&self, id: WorkloadId) -> Option<Arc<WorkloadView>> {
         self.state.view().workload(id).cloned()
     }

@@ -94,6 +94,15 @@ impl Court<'_> {
         verdict(fate) == counts && how(fate) == looks && told_right
     }
 
+    /// Whether a flow was ruled out, though audit may have let it go.
+    pub(super) fn is_ruled_out(&self, fate: Fate, told: Option<&Event>) -> bool {
+        let ruled = match self.mode {
+            Mode::Enforce => verdict(fate),
+            Mode::Audit => told.map_or(Verdict::Allow, would),
+        };
+        ruled == Verdict::Deny
+    }
+
     /// Whether a system call for this flow is a question to a known resolver.
     pub(super) fn is_intercepted(&self, view: &WorkloadView, flow: &Flow) -> bool {
         let (ip, port) = (flow.ip.to_canonical(), flow.port);

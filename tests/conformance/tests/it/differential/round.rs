@@ -244,7 +244,7 @@ impl Round {
         if court.agrees(&expected, fate, told.as_ref(), reason.as_ref()) {
             return Ok(());
         }
-        if self.is_capped(leases) && verdict(fate) == Verdict::Deny {
+        if self.is_capped(leases) && court.is_ruled_out(fate, told.as_ref()) {
             seen.capped += 1;
             return Ok(());
         }
