@@ -263,6 +263,12 @@ impl Leases {
             .map(|(at, ..)| at.saturating_add(Duration::from_nanos(1)))
     }
 
+    /// The lease of these names on one address.
+    pub fn get(&self, names: &Names, ip: IpAddr) -> Option<Lease> {
+        let held = self.by_address.get(&ip)?.get(names)?;
+        Some(held.lease(names, ip))
+    }
+
     /// The leases on one address, in order of their names.
     pub fn of(&self, ip: IpAddr) -> impl Iterator<Item = Lease> {
         self.by_address

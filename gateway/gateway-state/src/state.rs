@@ -6,7 +6,7 @@ use dns_bindings::{Eviction, Leases, Limits, Names, Observed, Timing, Wanted};
 use dns_names::{Name, Resolution};
 use ebpf_abi::plan::{Batch, Op, RulesetId, WorkloadId};
 use ebpf_abi::workload_flags;
-use policy_engine::{CompileError, Compiled, LimitError, compile};
+use policy_engine::{CompileError, Compiled, LimitError, NameRules, compile};
 use policy_model::{Diagnostic, Policy, Settings, Time, Workload, World};
 
 use crate::mode::Mode;
@@ -37,9 +37,9 @@ pub(crate) const MAX_SLOTS: usize = 64;
 /// Rulesets, leases and workloads, and what the kernel holds of them. One owner; no locks.
 #[derive(Debug)]
 pub struct GatewayState {
-    leases: Leases,
+    pub(crate) leases: Leases,
     workloads: BTreeMap<WorkloadId, Held>,
-    tables: BTreeMap<RulesetId, Tables>,
+    pub(crate) tables: BTreeMap<RulesetId, Tables>,
     /// The ruleset before the last change, so that late events are read with their own words.
     retired: Option<Tables>,
     numbers: Numbers,
@@ -117,7 +117,8 @@ impl GatewayState {
         self.count_evictions(&evicted);
         let leased: Vec<IpAddr> = self.leases.addresses().collect();
         for ip in leased {
-            tables.write_learned(ip, &self.leases, now, &mut self.numbers, &mut plan)?;
+            tables.learn_again(ip, &self.leases);
+            tables.write_learned(ip, now, &mut self.numbers, &mut plan)?;
         }
 
         let flags = flags(mode, &tables);
@@ -158,19 +159,43 @@ impl GatewayState {
         age: Time,
         now: Time,
     ) -> Result<Plan, LimitError> {
-        let question = resolution.question();
-        let all: Vec<&Tables> = self.tables.values().collect();
-        let wanted = any_wants(&all, question, &resolution.chain);
+        let names = Names::of(resolution);
+        let rules: Vec<(RulesetId, NameRules)> = self
+            .tables
+            .values()
+            .map(|tables| (tables.id, tables.rules_of(&names)))
+            .collect();
+        let wanted = if rules.iter().any(|(_, rules)| !rules.is_empty()) {
+            Wanted::Yes
+        } else {
+            Wanted::No
+        };
         let Observed {
-            mut changed,
+            changed: _,
             evicted,
         } = self.leases.observe(resolution, age, wanted, now);
         self.count_evictions(&evicted);
-        changed.extend(resolution.addresses.iter().map(|address| address.ip));
+        let given: BTreeSet<IpAddr> = resolution
+            .addresses
+            .iter()
+            .map(|address| address.ip)
+            .collect();
+        let taken: BTreeSet<IpAddr> = evicted.iter().map(|eviction| eviction.ip).collect();
         let mut plan = Plan::new();
-        for tables in self.tables.values_mut() {
-            for ip in &changed {
-                tables.write_learned(*ip, &self.leases, now, &mut self.numbers, &mut plan)?;
+        for (id, rules) in &rules {
+            let Some(tables) = self.tables.get_mut(id) else {
+                continue;
+            };
+            for ip in &given {
+                if let Some(lease) = self.leases.get(&names, *ip) {
+                    tables.learn(*ip, rules, lease.expires_at);
+                }
+            }
+            for ip in &taken {
+                tables.learn_again(*ip, &self.leases);
+            }
+            for ip in given.union(&taken) {
+                tables.write_learned(*ip, now, &mut self.numbers, &mut plan)?;
             }
         }
         Ok(plan)
@@ -182,8 +207,7 @@ impl GatewayState {
         let mut plan = Plan::new();
         for tables in self.tables.values_mut() {
             for ip in &ended {
-                let folded =
-                    tables.write_learned(*ip, &self.leases, now, &mut self.numbers, &mut plan);
+                let folded = tables.write_learned(*ip, now, &mut self.numbers, &mut plan);
                 if folded.is_err() {
                     tables.forget(*ip, &mut plan);
                 }

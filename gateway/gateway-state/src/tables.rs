@@ -2,9 +2,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use dns_bindings::{Lease, Leases};
+use dns_bindings::{Leases, Names};
 use ebpf_abi::plan::{Batch, LearnedStep, ListId as KernelListId, Op, RulesetId};
-use policy_engine::{LeaseRules, LimitError, ListId, Lists, PortVerdict, Ruleset};
+use policy_engine::{LeaseRules, LimitError, ListId, Lists, NameRules, PortVerdict, Ruleset};
 use policy_model::{Protocol, Time};
 
 use crate::plan::{Effect, Plan};
@@ -22,8 +22,10 @@ pub(crate) struct Tables {
     written: usize,
     /// The kernel's number of the ruleset's reason 0.
     pub(crate) first_reason: u32,
+    /// The different rules that names open an address by, and until when at the latest.
+    leased: BTreeMap<IpAddr, BTreeMap<NameRules, Time>>,
     /// What is written of learned addresses.
-    learned: BTreeMap<IpAddr, Vec<LearnedStep>>,
+    pub(crate) learned: BTreeMap<IpAddr, Vec<LearnedStep>>,
     /// Addresses whose row may or may not have been written.
     unknown: BTreeSet<IpAddr>,
 }
@@ -82,6 +84,7 @@ impl Tables {
             numbers: Vec::new(),
             written: 0,
             first_reason,
+            leased: BTreeMap::new(),
             learned: BTreeMap::new(),
             unknown: BTreeSet::new(),
         }
@@ -100,6 +103,37 @@ impl Tables {
         }
     }
 
+    /// Which of the rules the names of an answer match.
+    pub(crate) fn rules_of(&self, names: &Names) -> NameRules {
+        self.ruleset.name_rules(names.question(), names.chain())
+    }
+
+    /// Takes in one lease of an address; leases with equal rules are one, with the later expiry.
+    ///
+    /// So an address that a thousand names share costs no more than one name's: nothing is folded anew but the few
+    /// different sets of rules.
+    pub(crate) fn learn(&mut self, ip: IpAddr, rules: &NameRules, expires_at: Time) {
+        if rules.is_empty() {
+            return;
+        }
+        let latest = self
+            .leased
+            .entry(ip)
+            .or_default()
+            .entry(rules.clone())
+            .or_default();
+        *latest = (*latest).max(expires_at);
+    }
+
+    /// Forgets what is known of an address and takes its leases in again: one of them was taken back before its time.
+    pub(crate) fn learn_again(&mut self, ip: IpAddr, leases: &Leases) {
+        self.leased.remove(&ip);
+        for lease in leases.of(ip) {
+            let rules = self.rules_of(&lease.names);
+            self.learn(ip, &rules, lease.expires_at);
+        }
+    }
+
     /// Writes what names open at an address now, where that is not what stands there.
     ///
     /// # Errors
@@ -107,16 +141,11 @@ impl Tables {
     pub(crate) fn write_learned(
         &mut self,
         ip: IpAddr,
-        leases: &Leases,
         now: Time,
         numbers: &mut Numbers,
         plan: &mut Plan,
     ) -> Result<(), LimitError> {
-        let live: Vec<LeaseRules> = leases
-            .of(ip)
-            .filter(|lease| lease.is_live(now))
-            .map(|lease| self.lease_rules(&lease))
-            .collect();
+        let live = self.live(ip, now);
         let steps = self.ruleset.fold(&mut self.lists, ip, &live)?;
         self.write_lists(numbers, plan);
         let steps: Vec<LearnedStep> = steps
@@ -180,13 +209,21 @@ impl Tables {
         u32::try_from(index).ok().map(ListId)
     }
 
-    fn lease_rules(&self, lease: &Lease) -> LeaseRules {
-        LeaseRules {
-            rules: self
-                .ruleset
-                .name_rules(lease.names.question(), lease.names.chain()),
-            expires_at: lease.expires_at,
+    /// What is leased of an address and not over.
+    fn live(&mut self, ip: IpAddr, now: Time) -> Vec<LeaseRules> {
+        let Some(leased) = self.leased.get_mut(&ip) else {
+            return Vec::new();
+        };
+        leased.retain(|_, expires_at| now <= *expires_at);
+        let live = leased.iter().map(|(rules, expires_at)| LeaseRules {
+            rules: rules.clone(),
+            expires_at: *expires_at,
+        });
+        let live: Vec<LeaseRules> = live.collect();
+        if live.is_empty() {
+            self.leased.remove(&ip);
         }
+        live
     }
 
     fn put_learned(&self, address: IpAddr, steps: Vec<LearnedStep>, plan: &mut Plan) {

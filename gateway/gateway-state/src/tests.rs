@@ -12,6 +12,7 @@ use dns_names::{Name, Record, RecordData, Resolution};
 use ebpf_abi::plan::{ListId, Op, RulesetId, WorkloadId};
 use ebpf_abi::workload_flags;
 use policy_dialects::Context;
+use policy_engine::LeaseRules;
 use policy_model::{Guarded, Policy, Resolver, Settings, Time, Workload, World};
 
 use crate::{GatewayState, Mode, Plan};
@@ -251,6 +252,72 @@ fn every_list_a_row_names_is_there() {
             assert!(state.abandoned(plan).is_empty());
         } else {
             state.applied(plan);
+        }
+    }
+}
+
+/// Leases with equal rules are kept as one. Whatever comes, expires or is evicted, what is written is what all of them
+/// together would fold to.
+#[test]
+fn what_is_written_is_the_fold_of_every_lease() {
+    let limits = Limits {
+        per_name: 3,
+        allowed: 8,
+        ..Limits::default()
+    };
+    let mut state = GatewayState::new(Timing::EXACT, limits);
+    let plan = hold(&mut state, TWO_NAMES);
+    state.applied(plan);
+    let mut random = 0x2545_f491_4f6c_dd1d_u64;
+    let mut next = |bound: u64| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        random % bound
+    };
+    let mut now = NOW;
+    let mut evictions = 0;
+    for _ in 0..2_000 {
+        now += Duration::from_millis(next(4_000));
+        let plan = state.plan_timeout(now);
+        state.applied(plan);
+        let name =
+            ["a.example.com", "b.example.com", "c.example.com"][usize::try_from(next(3)).unwrap()];
+        let ip = format!("203.0.113.{}", next(6));
+        let ttl = u32::try_from(next(40)).unwrap();
+        let before = state.view().lease_epoch;
+        let plan = state
+            .plan_answer(&answer(name, &[&ip], ttl), Duration::ZERO, now)
+            .unwrap();
+        state.applied(plan);
+        evictions += state.view().lease_epoch - before;
+        assert_written_is_folded(&state, now);
+    }
+    assert!(evictions > 10, "the limits are never met: {evictions}");
+}
+
+fn assert_written_is_folded(state: &GatewayState, now: Time) {
+    for tables in state.tables.values() {
+        let mut lists = tables.lists.clone();
+        for ip in (0..6).map(|last| IpAddr::from([203, 0, 113, last])) {
+            let leases = state.leases.of(ip).filter(|lease| lease.is_live(now));
+            let leases: Vec<LeaseRules> = leases
+                .map(|lease| LeaseRules {
+                    rules: tables.rules_of(&lease.names),
+                    expires_at: lease.expires_at,
+                })
+                .collect();
+            let folded = tables.ruleset.fold(&mut lists, ip, &leases).unwrap();
+            let expected: Vec<u64> = folded
+                .iter()
+                .map(|step| u64::try_from(step.expires_at.as_nanos()).unwrap())
+                .collect();
+            let written = tables.learned.get(&ip).into_iter().flatten();
+            let written: Vec<u64> = written
+                .map(|step| step.expires_at)
+                .filter(|at| u128::from(*at) >= now.as_nanos())
+                .collect();
+            assert_eq!(written, expected, "{ip} at {now:?}");
         }
     }
 }
