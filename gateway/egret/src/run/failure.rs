@@ -6,6 +6,9 @@ use gateway_sandbox::{
     SlotRouteError, StartError,
 };
 
+use gateway_state::PolicyError;
+use policy_engine::CompileError;
+
 use crate::policy_files::PolicyFileError;
 use crate::render::chain;
 use crate::run::owner::HoldError;
@@ -80,6 +83,20 @@ impl Failure {
         }
     }
 
+    /// What to do about it, where that is known and not said already.
+    fn help(&self) -> Option<&'static str> {
+        let unknown_subject = matches!(
+            self,
+            Self::Hold(HoldError::Policy(PolicyError::Compile(
+                CompileError::UnknownSubject { .. }
+            )))
+        );
+        unknown_subject.then_some(
+            "say who the command is with `--labels k=v,…`, `--namespace` and `--service-account`, or give the policy a \
+             subject of plain Linux",
+        )
+    }
+
     /// Says on standard error what went wrong, with its causes.
     pub(super) fn say(&self) {
         if let Self::Files(errors) = self {
@@ -91,5 +108,8 @@ impl Failure {
             say(diagnostics.trim_end());
         }
         say(&format!("egret run: {}", chain(self)));
+        if let Some(help) = self.help() {
+            say(&format!("egret run: {help}"));
+        }
     }
 }
