@@ -1,7 +1,7 @@
 //! The tables and sockets of a machine that has no kernel: ordered maps.
 //!
 //! For every engine that is held against the kernel: the same decision code, filled by the same
-//! [`Batch`](ebpf_abi::plan::Batch), asked without root.
+//! [`Batch`], asked without root.
 
 use std::boxed::Box;
 use std::cell::{Cell, RefCell};
