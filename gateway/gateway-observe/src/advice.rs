@@ -20,7 +20,7 @@ pub(crate) fn for_question(name: &str, ruling: &Ruling) -> Option<String> {
     if let Some(edit) = edit_of_rule(ruling) {
         return Some(edit);
     }
-    if !is_lack_of_rule(ruling) {
+    if !is_lack_of_rule(ruling) || !is_plain(name) {
         return None;
     }
     Some(match dialect(ruling) {
@@ -59,7 +59,8 @@ pub(crate) fn for_flow(
         });
     }
     let whole = whole_prefix(destination.ip);
-    Some(match (dialect(ruling), names.first()) {
+    let name = names.first().filter(|name| is_plain(name));
+    Some(match (dialect(ruling), name) {
         (Dialect::Native, Some(name)) => format!(
             "add `- {{action: Allow, to: [{{fqdn: [\"{name}\"]}}]{}}}`",
             native_ports(destination)
@@ -111,6 +112,13 @@ fn edit_of_rule(ruling: &Ruling) -> Option<String> {
 /// Whether it was denied because nothing allows it, which a rule would change.
 fn is_lack_of_rule(ruling: &Ruling) -> bool {
     ["isolated", "not-named", "default", "tier-end"].contains(&ruling.code.as_str())
+}
+
+/// Whether a name, written into a policy, means itself and nothing else. The workload chose it, and people paste advice: a
+/// quote would end the string and let more rules follow, a `*` would allow more names than were asked for.
+fn is_plain(name: &str) -> bool {
+    name.bytes()
+        .all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_' | b'.'))
 }
 
 fn dialect(ruling: &Ruling) -> Dialect {

@@ -118,20 +118,31 @@ impl fmt::Display for SummaryGroup {
     }
 }
 
-/// What a workload chose (a name, a program's name) must not drive the terminal it is shown on.
+/// What a workload chose (a name, a program's name) must not drive the terminal it is shown on, nor turn the text around
+/// it.
 fn printable(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(char::is_control) {
+    if !text.chars().any(misleads) {
         return Cow::Borrowed(text);
     }
     let mut clean = String::with_capacity(text.len());
     for character in text.chars() {
-        if character.is_control() {
+        if misleads(character) {
             clean.extend(character.escape_default());
         } else {
             clean.push(character);
         }
     }
     Cow::Owned(clean)
+}
+
+/// Control characters, and those that reorder, hide or break a line (Unicode's bidirectional and invisible formats, and its
+/// line separators).
+fn misleads(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+        )
 }
 
 fn counted(count: impl TryInto<u64>, noun: &str) -> String {

@@ -238,10 +238,30 @@ fn a_program_s_name_does_not_drive_the_terminal() {
     ) else {
         panic!("a flow");
     };
-    hostile.comm = Some("\u{1b}]0;x\u{7}\n".to_owned());
+    hostile.comm = Some("\u{1b}]0;x\u{7}\n\u{202e}".to_owned());
     tally.note(&Record::Flow(hostile));
     let text = text(&tally, 0);
-    assert!(text.contains("by \\u{1b}]0;x\\u{7}\\n\n"), "{text}");
+    assert!(
+        text.contains("by \\u{1b}]0;x\\u{7}\\n\\u{202e}\n"),
+        "{text}"
+    );
+}
+
+/// Advice is pasted into policies.
+#[test]
+fn a_name_does_not_write_the_advice() {
+    const MORE: &str = "x\"]},{cidr: [\"0.0.0.0/0";
+    for name in [MORE, "*", "*.example.org", "a\\010b.example.org"] {
+        let mut tally = Tally::default();
+        tally.note(&query(name, "A", ruling("not-named", &[])));
+        assert_eq!(remedies(&tally), [""; 0], "{name}");
+        let mut tally = Tally::default();
+        let ruling = ruling("isolated", &[]);
+        tally.note(&flow(Verdict::Deny, "203.0.113.7", 443, &[name], ruling));
+        let remedies = remedies(&tally);
+        let by_address = "add `- {action: Allow, to: [{cidr: \"203.0.113.7/32\"}], ";
+        assert!(remedies[0].starts_with(by_address), "{remedies:?}");
+    }
 }
 
 fn text(tally: &Tally, lost: u64) -> String {
