@@ -1,4 +1,4 @@
-//! Unix sockets of the host that a command must not reach, and how they are found.
+//! Unix sockets and devices of the host that a command must not reach, and how they are found.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -7,16 +7,18 @@ use std::path::{Path, PathBuf};
 
 use crate::spec::HostSockets;
 
-/// What the other end of a socket would do for the command.
+/// What a device, or the other end of a socket, would do for the command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
     /// Resolves names for it, past the interceptor. Always covered.
     Resolves,
+    /// Sends for it, past the hooks of every packet; and CAP_MKNOD, to make the device again, is gone. Always covered.
+    Sends,
     /// Starts processes outside the cgroup, or acts for it there.
     Acts,
 }
 
-/// Sockets, and directories of sockets; a component may be `*` or end in it. What is a directory is covered by an
+/// Sockets, devices, and directories of them; a component may be `*` or end in it. What is a directory is covered by an
 /// empty one, so that a socket its daemon makes later is not seen either.
 pub const TABLE: &[(&str, Reach, &str)] = &[
     ("/run/nscd", Reach::Resolves, "glibc's name service cache"),
@@ -33,6 +35,22 @@ pub const TABLE: &[(&str, Reach, &str)] = &[
     ),
     ("/run/avahi-daemon/socket", Reach::Resolves, "nss-mdns"),
     ("/run/unscd", Reach::Resolves, "another name service cache"),
+    (
+        "/dev/infiniband",
+        Reach::Sends,
+        "RDMA: any user may send from it, also over Ethernet",
+    ),
+    ("/dev/vmci", Reach::Sends, "datagrams to the hypervisor"),
+    (
+        "/dev/vhost-vsock",
+        Reach::Sends,
+        "the other end of AF_VSOCK",
+    ),
+    (
+        "/dev/nvme-fabrics",
+        Reach::Sends,
+        "has the kernel connect to a disk by TCP",
+    ),
     (
         "/run/dbus/system_bus_socket",
         Reach::Acts,
@@ -121,7 +139,7 @@ const VARIABLES: &[(&str, &str)] = &[
 pub(super) fn find(host_sockets: HostSockets) -> BTreeSet<PathBuf> {
     let mut found = BTreeSet::new();
     for (pattern, reach, _what) in TABLE {
-        if *reach == Reach::Resolves || host_sockets == HostSockets::Covered {
+        if *reach != Reach::Acts || host_sockets == HostSockets::Covered {
             found.extend(expand(pattern).into_iter().filter_map(existing));
         }
     }

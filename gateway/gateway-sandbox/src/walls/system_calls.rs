@@ -82,6 +82,32 @@ pub const DENIED_UNLESS_NESTED: &[(i64, &str)] = &[
 /// hook.
 const IPPROTO_SMC: u64 = 256;
 
+/// Joining a group has the kernel tell the network of it (IGMP, MLD), from a socket of its own that no hook of a cgroup
+/// sees, with the group's and the sources' addresses as the caller chose them: `setsockopt` levels and options
+/// (include/uapi/linux/in.h, in6.h). What changes a membership needs one.
+const GROUP_MEMBERSHIP: &[(i32, &[i32])] = &[
+    (
+        libc::IPPROTO_IP,
+        &[
+            libc::IP_ADD_MEMBERSHIP,
+            libc::IP_ADD_SOURCE_MEMBERSHIP,
+            libc::MCAST_JOIN_GROUP,
+            libc::MCAST_JOIN_SOURCE_GROUP,
+        ],
+    ),
+    (
+        libc::IPPROTO_IPV6,
+        &[
+            libc::IPV6_ADD_MEMBERSHIP,
+            IPV6_JOIN_ANYCAST,
+            libc::MCAST_JOIN_GROUP,
+            libc::MCAST_JOIN_SOURCE_GROUP,
+        ],
+    ),
+];
+/// Not among the constants of the C library's binding.
+const IPV6_JOIN_ANYCAST: i32 = 27;
+
 /// `TIOCSTI` and `TIOCLINUX` put characters into the terminal's input, where the shell around Egret would read them.
 const TERMINAL_INPUT: &[u64] = &[0x5412, 0x541c];
 
@@ -154,6 +180,7 @@ fn refused(nested: NestedSandboxes) -> Result<BTreeMap<i64, Vec<SeccompRule>>, B
         .map(|request| SeccompRule::new(vec![low_half(1, SeccompCmpOp::Eq, *request)?]))
         .collect::<Result<Vec<_>, _>>()?;
     rules.insert(libc::SYS_ioctl, terminal_input);
+    rules.insert(libc::SYS_setsockopt, group_membership()?);
     if nested == NestedSandboxes::Closed {
         rules.extend(
             DENIED_UNLESS_NESTED
@@ -166,6 +193,20 @@ fn refused(nested: NestedSandboxes) -> Result<BTreeMap<i64, Vec<SeccompRule>>, B
         rules.insert(libc::SYS_unshare, with_any_bit(&unshare)?);
     }
     Ok(rules)
+}
+
+fn group_membership() -> Result<Vec<SeccompRule>, BackendError> {
+    let pairs = GROUP_MEMBERSHIP
+        .iter()
+        .flat_map(|(level, options)| options.iter().map(move |option| (*level, *option)));
+    pairs
+        .map(|(level, option)| {
+            SeccompRule::new(vec![
+                low_half(1, SeccompCmpOp::Eq, u64::from(level.unsigned_abs()))?,
+                low_half(2, SeccompCmpOp::Eq, u64::from(option.unsigned_abs()))?,
+            ])
+        })
+        .collect()
 }
 
 fn with_any_bit(bits: &[u64]) -> Result<Vec<SeccompRule>, BackendError> {

@@ -115,6 +115,28 @@ fn no_bpf_file_system_is_seen(directory: &'static str, attempt: &'static str) {
 }
 
 #[test]
+fn no_device_is_seen_that_sends_by_itself() {
+    if !is_root("no_device_is_seen_that_sends_by_itself") {
+        return;
+    }
+    let outcome = in_own_mounts(|| {
+        let none: Option<&str> = None;
+        let from = Some("/dev/null");
+        fs::write("/run/null", "").expect("a tmpfs");
+        mount(from, "/run/null", none, MsFlags::MS_BIND, none).expect("root");
+        mount(Some("tmpfs"), "/dev", Some("tmpfs"), MsFlags::empty(), none).expect("root");
+        fs::write("/dev/null", "").expect("a tmpfs");
+        mount(Some("/run/null"), "/dev/null", none, MsFlags::MS_BIND, none).expect("root");
+        fs::create_dir("/dev/infiniband").expect("a tmpfs");
+        for device in ["infiniband/uverbs0", "vmci", "nvme-fabrics", "other"] {
+            fs::write(format!("/dev/{device}"), device).expect("a tmpfs");
+        }
+        shell("cd /dev; ls infiniband; cat vmci nvme-fabrics other")
+    });
+    assert_eq!(outcome.stdout, "other", "{outcome:?}");
+}
+
+#[test]
 fn only_its_own_part_of_the_cgroups_is_seen() {
     if !is_root("only_its_own_part_of_the_cgroups_is_seen") {
         return;

@@ -42,6 +42,14 @@ const RAW: i64 = 3;
 #[test_case(libc::SYS_unshare, &[0x4000_0000]; "a network namespace")]
 #[test_case(libc::SYS_ioctl, &[0, 0x5412, 0]; "typing into the terminal")]
 #[test_case(libc::SYS_ioctl, &[0, 0x5412 | (1 << 40), 0]; "typing into the terminal, with a bit in the half the kernel ignores")]
+#[test_case(libc::SYS_setsockopt, &[-1, 0, 35, 0, 0]; "a multicast group, which the kernel tells the network of")]
+#[test_case(libc::SYS_setsockopt, &[-1, 0, 39, 0, 0]; "a source of a group")]
+#[test_case(libc::SYS_setsockopt, &[-1, 0, 42, 0, 0]; "a group of any family")]
+#[test_case(libc::SYS_setsockopt, &[-1, 0, 46, 0, 0]; "a source of a group of any family")]
+#[test_case(libc::SYS_setsockopt, &[-1, 41, 20, 0, 0]; "an IPv6 group")]
+#[test_case(libc::SYS_setsockopt, &[-1, 41, 27, 0, 0]; "an anycast group")]
+#[test_case(libc::SYS_setsockopt, &[-1, 41, 42, 0, 0]; "an IPv6 group of any family")]
+#[test_case(libc::SYS_setsockopt, &[-1, 41, 46 | (1 << 40), 0, 0]; "a source of an IPv6 group, with a bit in the half the kernel ignores")]
 fn is_refused_and_only_to_the_held(number: i64, arguments: &[i64]) {
     if !is_root("is_refused_and_only_to_the_held") {
         return;
@@ -64,6 +72,8 @@ fn is_refused_and_only_to_the_held(number: i64, arguments: &[i64]) {
 #[test_case(libc::SYS_socket, &[2, STREAM, 0], "ok"; "an internet socket works")]
 #[test_case(libc::SYS_socket, &[10, 2, 0], "ok"; "an IPv6 socket works")]
 #[test_case(libc::SYS_socket, &[16, RAW, 0], "ok"; "reading interfaces works")]
+#[test_case(libc::SYS_setsockopt, &[-1, 0, 36, 0, 0], "EBADF"; "leaving a group is not refused")]
+#[test_case(libc::SYS_setsockopt, &[-1, 6, 42, 0, 0], "EBADF"; "options of other levels are not refused")]
 #[test_case(libc::SYS_unshare, &[0x200], "ok"; "unsharing what is not a namespace works")]
 fn is_answered(number: i64, arguments: &[i64], expected: &str) {
     if !is_root("is_answered") {
