@@ -1,15 +1,23 @@
 //! Which files a list of paths means, and their text: files, folders and globs.
 
 use std::collections::BTreeSet;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+
+use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, poll};
 
 /// LIMIT: bytes read of one file. Above what the reader of policies accepts, so that its own error names the limit.
 const MOST_BYTES: u64 = 64 << 20;
 
 /// LIMIT: levels of folders below one that was named.
 const MOST_LEVELS: usize = 32;
+
+/// LIMIT: milliseconds to wait for each part of what is written to a pipe.
+const PATIENCE: u16 = 30_000;
 
 /// One file of policies.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -170,24 +178,61 @@ fn collect(folder: &Path, level: usize, found: &mut Vec<PathBuf>) -> Result<(), 
 }
 
 fn read(path: &Path) -> Result<String, PolicyFileError> {
-    let failed = |source| PolicyFileError::Read {
+    let bytes = read_bytes(path).map_err(|source| PolicyFileError::Read {
         path: path.to_path_buf(),
         source,
-    };
-    let mut bytes = Vec::new();
-    File::open(path)
-        .map_err(failed)?
-        .take(MOST_BYTES)
-        .read_to_end(&mut bytes)
-        .map_err(failed)?;
+    })?;
     String::from_utf8(bytes).map_err(|error| PolicyFileError::NotText {
         path: path.to_path_buf(),
         at: error.utf8_error().valid_up_to(),
     })
 }
 
+/// Reads a file, or a pipe that somebody writes to. Nothing else: a terminal or a device may never end, and Egret does not
+/// end while a reload waits.
+fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
+    // Without this, opening a pipe waits for a writer.
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags((OFlag::O_NONBLOCK | OFlag::O_NOCTTY).bits())
+        .open(path)?;
+    let kind = file.metadata()?.file_type();
+    let mut bytes = Vec::new();
+    if kind.is_fifo() {
+        Patient(file).take(MOST_BYTES).read_to_end(&mut bytes)?;
+    } else if kind.is_file() {
+        file.take(MOST_BYTES).read_to_end(&mut bytes)?;
+    } else {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a file"));
+    }
+    Ok(bytes)
+}
+
+/// A pipe whose writer may take a while, but not for ever. Without a writer it ends at once.
+struct Patient(File);
+
+impl io::Read for Patient {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.0.read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                ended => return ended,
+            }
+            let mut ready = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
+            if poll(&mut ready, PATIENCE)? == 0 {
+                let why = "its writer writes nothing";
+                return Err(io::Error::new(io::ErrorKind::TimedOut, why));
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
+    use test_case::test_case;
+
     use super::*;
 
     fn folder() -> tempfile::TempDir {
@@ -241,6 +286,41 @@ mod tests {
         assert_eq!(texts, ["a"]);
         assert_eq!(errors.len(), 2);
         assert!(errors[0].ends_with("matches no file"), "{errors:?}");
+    }
+
+    fn pipe(folder: &Path) -> PathBuf {
+        let pipe = folder.join("pipe.yaml");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        pipe
+    }
+
+    #[test]
+    fn a_pipe_is_read_while_somebody_writes() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = pipe(folder.path());
+        let mut both = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(&pipe)
+            .unwrap();
+        let reader = std::thread::spawn(move || texts(&[pipe]));
+        both.write_all(b"text").unwrap();
+        drop(both);
+        assert_eq!(reader.join().unwrap().1, [""; 0]);
+    }
+
+    #[test]
+    fn a_pipe_that_nobody_writes_to_is_empty() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = pipe(folder.path());
+        assert_eq!(texts(&[pipe]), (vec![String::new()], vec![]));
+    }
+
+    #[test_case("/dev/zero"; "without an end")]
+    #[test_case("/dev/null"; "without anything")]
+    fn a_device_is_an_error(path: &str) {
+        let (texts, errors) = texts(&[path.into()]);
+        assert_eq!((texts.len(), errors.len()), (0, 1), "{errors:?}");
     }
 
     #[test]

@@ -134,7 +134,8 @@ impl Policies {
 
     /// Reads the files again and puts them in force; anything wrong leaves the last good rules, and is said.
     pub(super) async fn reload(&self, owner: &mpsc::Sender<Request>) {
-        let given = match self.read() {
+        // Reading may wait for a disk or a pipe, and a large set takes its time: questions are answered meanwhile.
+        let given = match tokio::task::block_in_place(|| self.read()) {
             Ok(given) => given,
             Err(failure) => {
                 failure.say();
