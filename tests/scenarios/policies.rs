@@ -95,6 +95,26 @@ fn a_policy_that_is_not_there_is_125() {
 }
 
 #[test]
+fn policies_that_select_somebody_else_are_said_to_hold_nothing() {
+    in_lab(|lab| {
+        let policy = Lab::allowing(&["api.example.com"]).replace(
+            "spec:\n",
+            "spec:\n  subject: {pods: {matchLabels: {app: other}}}\n",
+        );
+        let outcome = lab
+            .held(&policy)
+            .with(["--labels", "app=build", "--quiet"])
+            .probe(&["lookup forbidden.example.org"]);
+        assert!(
+            outcome
+                .stderr
+                .contains("no policy selects the command: only the guards hold"),
+            "{outcome:#?}"
+        );
+    });
+}
+
+#[test]
 fn a_kubernetes_selector_without_labels_is_125_and_never_selects_nothing() {
     in_lab(|lab| {
         let policy = "

@@ -35,7 +35,7 @@ pub enum Request {
     /// Hold the workload to other policies.
     Policies {
         policies: Vec<Policy>,
-        done: oneshot::Sender<Result<Vec<Diagnostic>, HoldError>>,
+        done: oneshot::Sender<Result<InForce, HoldError>>,
     },
     /// The kernel decided something.
     Event(Box<Event>),
@@ -50,6 +50,15 @@ pub enum Opened {
     Stale,
     /// The kernel, or a limit, did not take them.
     Failed,
+}
+
+/// Policies that came into force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InForce {
+    /// What their authors should know.
+    pub diagnostics: Vec<Diagnostic>,
+    /// None of them selects the workload: the guards hold it, and nothing else.
+    pub guards_only: bool,
 }
 
 /// Why policies did not come into force; the last good ones stay.
@@ -104,7 +113,7 @@ impl<D: Datapath> Owner<D> {
     /// # Errors
     ///
     /// See [`HoldError`]; the last good rules stay in force.
-    pub fn hold(&mut self, policies: &[Policy]) -> Result<Vec<Diagnostic>, HoldError> {
+    pub fn hold(&mut self, policies: &[Policy]) -> Result<InForce, HoldError> {
         let Held {
             id,
             who,
@@ -112,11 +121,18 @@ impl<D: Datapath> Owner<D> {
             world,
             settings,
         } = &self.held;
+        let id = *id;
         let (plan, diagnostics) =
             self.state
-                .plan_policies(*id, who, *mode, policies, world, settings, since_boot())?;
+                .plan_policies(id, who, *mode, policies, world, settings, since_boot())?;
         self.carry_out(plan)?;
-        Ok(diagnostics)
+        let view = self.state.view();
+        Ok(InForce {
+            diagnostics,
+            guards_only: view
+                .workload(id)
+                .is_some_and(|workload| workload.ruleset.guards_only()),
+        })
     }
 
     /// Serves until everybody who may ask is gone, and gives the tables back.

@@ -14,7 +14,7 @@ use crate::cli::RunArgs;
 use crate::policy_files::{self, PolicyFile};
 use crate::render::{self, Look};
 use crate::run::failure::Failure;
-use crate::run::owner::Request;
+use crate::run::owner::{InForce, Request};
 use crate::run::words::say;
 
 /// Where a run's policies are, and who the command is to them.
@@ -124,11 +124,19 @@ impl Policies {
     }
 
     /// Says what the author should know of policies that are in force now.
-    pub(super) fn tell(given: &Given, compiled: &[Diagnostic]) {
+    pub(super) fn tell(given: &Given, in_force: &InForce) {
+        let compiled = &in_force.diagnostics;
         let all: Vec<Diagnostic> = given.diagnostics.iter().chain(compiled).cloned().collect();
         let text = render::diagnostics(&all, &given.files, Look::of_stderr());
         if !text.trim().is_empty() {
             say(text.trim_end());
+        }
+        // Even with `--quiet`: whoever gave policies must not believe that they hold.
+        if in_force.guards_only && !given.files.is_empty() {
+            say(
+                "egret run: no policy selects the command: only the guards hold, everything else is allowed \
+                 (--labels, --namespace and --service-account say who it is)",
+            );
         }
     }
 
@@ -152,8 +160,8 @@ impl Policies {
             return;
         }
         match held.await {
-            Ok(Ok(compiled)) => {
-                Self::tell(&given, &compiled);
+            Ok(Ok(in_force)) => {
+                Self::tell(&given, &in_force);
                 say("egret run: the changed policies are in force");
             }
             Ok(Err(error)) => {
