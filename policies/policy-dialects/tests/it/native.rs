@@ -54,7 +54,8 @@ egress:
   - action: Log
 "#,
     );
-    let policies = clean(&text);
+    let (policies, diagnostics) = read_text(&text);
+    assert_eq!(codes(&diagnostics), ["native-log"]);
     assert_eq!(policies.len(), 1);
     let policy = &policies[0];
     assert_eq!(policy.standing, Standing::Audit);
@@ -201,6 +202,7 @@ fn fields_of_the_cluster_kind_are_refused_in_a_namespace(spec: &str) {
 
 #[test_case("egress: [{action: Deny, to: [{fqdn: [a.example]}]}]", "native-deny-by-name"; "deny by name")]
 #[test_case("egress: [{action: Allow, to: [{cidr: 192.0.2.0/24}], allowPrivate: true}]", "native-allow-private"; "allow private without names")]
+#[test_case("egress: [{action: Log, to: [{cidr: 192.0.2.0/24}]}]", "native-log"; "a rule that only notes")]
 #[test_case("subject: {unit: \"build@*.service\"}", "native-subject-later"; "a unit")]
 #[test_case("egress: [{action: Allow, to: [{cidr: 192.0.2.9/24}]}]", "cidr-host-bits"; "host bits")]
 #[test_case("egress: [{action: Allow, ports: [{port: 0443}]}]", "yaml-surprising-number"; "octal port")]

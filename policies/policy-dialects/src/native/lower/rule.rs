@@ -90,7 +90,12 @@ pub(super) fn lower_rule(
             },
             "deny a `cidr` to close addresses",
         ),
-        Action::Allow | Action::Deny | Action::Pass | Action::Log => {}
+        Action::Log => findings.report(
+            codes::NATIVE_LOG,
+            node,
+            "a Log rule notes nothing: this version writes down what is denied, not what is allowed",
+        ),
+        Action::Allow | Action::Deny | Action::Pass => {}
     }
     if let Some(allow_private) = allow_private
         && allow_private.value
