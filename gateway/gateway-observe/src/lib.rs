@@ -11,7 +11,7 @@
 #![forbid(unsafe_code)]
 
 mod record;
-pub use record::{FlowRecord, GuardRecord, LeaseChange, LeaseRecord, QueryRecord, Record};
+pub use record::{FlowRecord, GuardRecord, QueryRecord, Record};
 
 mod verdict;
 pub use verdict::Verdict;

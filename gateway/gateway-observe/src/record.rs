@@ -17,8 +17,6 @@ pub enum Record {
     Flow(FlowRecord),
     /// A DNS question was ruled on.
     Query(QueryRecord),
-    /// What an answer opened, or no longer opens.
-    Lease(LeaseRecord),
     /// An address was taken out of an answer.
     Guard(GuardRecord),
     /// The last line: what was denied, grouped.
@@ -78,31 +76,6 @@ pub struct QueryRecord {
     pub rcode: Option<String>,
     #[serde(flatten)]
     pub ruling: Ruling,
-}
-
-/// An address that a name opened, or no longer opens.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
-pub struct LeaseRecord {
-    pub ts: Timestamp,
-    pub workload: String,
-    pub change: LeaseChange,
-    /// The name that was asked for, then the names it stood for.
-    pub names: Vec<String>,
-    pub address: IpAddr,
-    /// Seconds, as the answer said: the least on the chain.
-    pub ttl: u32,
-    /// Until when new connections may begin.
-    pub until: Timestamp,
-}
-
-/// What became of a lease.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum LeaseChange {
-    Learned,
-    Expired,
-    /// Taken away before its time to stay within a limit.
-    Evicted,
 }
 
 /// An address that was taken out of an answer because an outside name may not stand for it.

@@ -7,9 +7,11 @@ use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
 use super::{Report, ReportError, WAITING, Written};
-use crate::record::{LeaseChange, LeaseRecord, Record};
+use crate::record::{GuardRecord, Record};
+use crate::ruling::Ruling;
 use crate::tally::Tally;
 use crate::timestamp::Timestamp;
+use crate::verdict::Verdict;
 
 #[test]
 fn lines_are_written_in_order_and_the_summary_last() {
@@ -18,8 +20,8 @@ fn lines_are_written_in_order_and_the_summary_last() {
     fs::write(&path, "what an earlier run left\n").unwrap();
     let report = Report::create(&path).unwrap();
     let recorder = report.recorder();
-    recorder.record(lease(60));
-    recorder.record(lease(61));
+    recorder.record(guard(60));
+    recorder.record(guard(61));
     assert_eq!(
         report.close(summary()).unwrap(),
         Written {
@@ -35,17 +37,17 @@ fn lines_are_written_in_order_and_the_summary_last() {
     assert_eq!(
         lines[0],
         serde_json::json!({
-            "kind": "lease",
+            "kind": "guard",
             "ts": "1970-01-01T00:00:00.000000Z",
+            "verdict": "deny",
             "workload": "run",
-            "change": "learned",
-            "names": ["www.example.com"],
-            "address": "203.0.113.7",
-            "ttl": 60,
-            "until": "1970-01-01T00:00:00.000000Z",
+            "name": "www.example.com",
+            "address": "10.0.0.60",
+            "code": "guard-rebinding",
+            "reason": "",
         })
     );
-    assert_eq!(lines[1]["ttl"], 61);
+    assert_eq!(lines[1]["address"], "10.0.0.61");
     assert_eq!(lines[2]["kind"], "summary");
 }
 
@@ -62,8 +64,8 @@ fn a_reader_that_does_not_read_blocks_nobody() {
     let report = Report::create(&path).unwrap();
     let recorder = report.recorder();
     let sent = WAITING * 3;
-    for ttl in 0..sent {
-        recorder.record(lease(u32::try_from(ttl).unwrap()));
+    for _ in 0..sent {
+        recorder.record(guard(60));
     }
     let dropped = report.dropped();
     assert!(
@@ -84,7 +86,7 @@ fn a_reader_that_does_not_read_blocks_nobody() {
 #[test]
 fn a_full_disk_is_told_at_the_end() {
     let report = Report::create(Path::new("/dev/full")).unwrap();
-    report.recorder().record(lease(60));
+    report.recorder().record(guard(60));
     assert!(matches!(
         report.close(summary()),
         Err(ReportError::Write { .. })
@@ -97,7 +99,7 @@ fn what_comes_after_the_end_is_counted() {
     let report = Report::create(&dir.path().join("report.jsonl")).unwrap();
     let recorder = report.recorder();
     report.close(summary()).unwrap();
-    recorder.record(lease(60));
+    recorder.record(guard(60));
     assert_eq!(
         recorder.dropped.load(std::sync::atomic::Ordering::Relaxed),
         1
@@ -113,14 +115,13 @@ fn summary() -> Record {
     Record::Summary(Tally::default().summary(Timestamp(UNIX_EPOCH), 0))
 }
 
-fn lease(ttl: u32) -> Record {
-    Record::Lease(LeaseRecord {
+fn guard(last: u8) -> Record {
+    Record::Guard(GuardRecord {
         ts: Timestamp(UNIX_EPOCH),
+        verdict: Verdict::Deny,
         workload: "run".to_owned(),
-        change: LeaseChange::Learned,
-        names: vec!["www.example.com".to_owned()],
-        address: "203.0.113.7".parse().unwrap(),
-        ttl,
-        until: Timestamp(UNIX_EPOCH),
+        name: "www.example.com".to_owned(),
+        address: [10, 0, 0, last].into(),
+        ruling: Ruling::plain("guard-rebinding", ""),
     })
 }

@@ -4,19 +4,19 @@ use std::path::Path;
 
 use gateway_observe::Record;
 
-/// `EGRET_BLESS=1` writes it anew.
+/// `EGRET_UPDATE=1` writes it anew.
 #[test]
 fn the_committed_schema_is_current() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("report.schema.json");
     let schema = schemars::schema_for!(Record);
     let mut current = serde_json::to_string_pretty(&schema).expect("a schema is JSON");
     current.push('\n');
-    if std::env::var_os("EGRET_BLESS").is_some() {
+    if std::env::var_os("EGRET_UPDATE").is_some() {
         std::fs::write(&path, &current).expect("the source tree can be written");
     }
     let committed = std::fs::read_to_string(&path).unwrap_or_default();
     assert_eq!(
         committed, current,
-        "run `EGRET_BLESS=1 cargo test -p gateway-observe` and commit the file"
+        "run `EGRET_UPDATE=1 cargo test -p gateway-observe` and commit the file"
     );
 }
