@@ -58,24 +58,6 @@ pub enum AnswerError {
     Rewrite(#[source] RewriteError),
 }
 
-impl AnswerError {
-    /// Whether the message may come from somebody else than the server asked: over UDP it is then to be ignored and the
-    /// wait to go on (RFC 5452 §9.1).
-    pub fn is_foreign(&self) -> bool {
-        match self {
-            Self::TooShort | Self::NotAResponse | Self::WrongId { .. } | Self::WrongQuestion => {
-                true
-            }
-            Self::TooLong
-            | Self::BareError { .. }
-            | Self::Truncated
-            | Self::Malformed
-            | Self::Chain(_)
-            | Self::Rewrite(_) => false,
-        }
-    }
-}
-
 impl Answer {
     /// Reads the answer to `query` as it was sent upstream: same id, same question whatever the case, class IN.
     ///

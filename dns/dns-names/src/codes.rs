@@ -107,11 +107,8 @@ impl ExtendedError {
     pub const BLOCKED: u16 = 15;
     /// Filtered at the client's own wish.
     pub const FILTERED: u16 = 17;
-    pub const PROHIBITED: u16 = 18;
     pub const NOT_SUPPORTED: u16 = 21;
     pub const NO_REACHABLE_AUTHORITY: u16 = 22;
-    pub const NETWORK_ERROR: u16 = 23;
-    pub const INVALID_DATA: u16 = 24;
 
     /// LIMIT: with the longest question the whole answer stays below the 512 octets every client takes.
     pub const MAX_TEXT: usize = 200;

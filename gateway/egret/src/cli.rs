@@ -50,7 +50,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
     /// DNS server to ask, IP or IP:PORT; may be given several times [default: the system's own]
-    #[arg(long, value_name = "SERVER", value_parser = parse_server)]
+    #[arg(long, value_name = "SERVER", value_parser = dns_server::parse_upstream)]
     pub upstream: Vec<SocketAddr>,
     /// Labels of the command, for policies whose subject is chosen by Kubernetes labels
     #[arg(long, value_name = "K=V,…", value_delimiter = ',', value_parser = parse_label)]
@@ -152,18 +152,6 @@ pub enum Output {
     Json,
 }
 
-/// The address of a DNS server; port 53 where none is given.
-fn parse_server(text: &str) -> Result<SocketAddr, String> {
-    if let Ok(server) = text.parse() {
-        return Ok(server);
-    }
-    text.trim_start_matches('[')
-        .trim_end_matches(']')
-        .parse()
-        .map(|ip| SocketAddr::new(ip, 53))
-        .map_err(|_error| format!("expected an address such as 192.0.2.53, 192.0.2.53:5353 or [2001:db8::53]:53, found `{text}`"))
-}
-
 fn parse_label(text: &str) -> Result<(String, String), String> {
     text.split_once('=')
         .filter(|(key, _)| !key.is_empty())
@@ -180,23 +168,5 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn a_server_may_be_written_with_or_without_its_port() {
-        for (written, meant) in [
-            ("192.0.2.53", "192.0.2.53:53"),
-            ("192.0.2.53:5353", "192.0.2.53:5353"),
-            ("2001:db8::53", "[2001:db8::53]:53"),
-            ("[2001:db8::53]", "[2001:db8::53]:53"),
-            ("[2001:db8::53]:5353", "[2001:db8::53]:5353"),
-        ] {
-            assert_eq!(
-                parse_server(written).map(|s| s.to_string()),
-                Ok(meant.to_owned()),
-                "{written}"
-            );
-        }
-        assert!(parse_server("dns.example").is_err());
     }
 }

@@ -1,7 +1,7 @@
 use std::net::IpAddr;
 
 use dns_names::{Name, NamePattern};
-use policy_model::{ObjectRef, Preset, Protocol, RefusalCode, Resolver};
+use policy_model::{Preset, Protocol, RefusalCode, Resolver};
 
 use crate::compile::clauses::{NameTarget, QuestionRule};
 use crate::guard::{Guard, metadata_name};
@@ -226,11 +226,6 @@ impl Ruleset {
                 }
             })
             .min_by_key(|(rank, _)| *rank)
-    }
-
-    /// The policies that filter the workload's names, in that ruling.
-    pub fn filtered_by(&self, ruling: Ruling) -> &[ObjectRef] {
-        &self.chains.of(ruling).filters
     }
 }
 

@@ -161,7 +161,7 @@ fn select_labels(selector: Option<&LabelSelector>, labels: Option<&Labels>) -> S
 }
 
 /// Whether `text` is like `pattern`, where `*` stands for any run of characters.
-pub fn glob_matches(pattern: &str, text: &str) -> bool {
+fn glob_matches(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let first = parts.next().unwrap_or_default();
     let Some(mut rest) = text.strip_prefix(first) else {
