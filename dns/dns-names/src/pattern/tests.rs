@@ -10,7 +10,9 @@ fn matches(grammar: Grammar, pattern: &str, name: &str) -> bool {
 
 #[test]
 fn cilium_match_cases() {
-    let cases = crate::test_data::cilium();
+    let Some(cases) = crate::test_data::cilium() else {
+        return;
+    };
     let cases = cases["match_cases"].as_array().expect("a list");
     assert!(cases.len() >= 53);
     for case in cases {
@@ -28,7 +30,10 @@ fn cilium_match_cases() {
 
 #[test]
 fn cilium_canonicalisation_cases() {
-    for case in crate::test_data::cilium()["pattern_canonicalisation"]
+    let Some(cases) = crate::test_data::cilium() else {
+        return;
+    };
+    for case in cases["pattern_canonicalisation"]
         .as_array()
         .expect("a list")
     {
@@ -44,10 +49,10 @@ fn cilium_canonicalisation_cases() {
 
 #[test]
 fn cilium_selector_validation_cases() {
-    for case in crate::test_data::cilium()["selector_validation"]
-        .as_array()
-        .expect("a list")
-    {
+    let Some(cases) = crate::test_data::cilium() else {
+        return;
+    };
+    for case in cases["selector_validation"].as_array().expect("a list") {
         let selector = &case["selector"];
         // Both fields at once is the dialect's business.
         let parsed = match (

@@ -20,7 +20,7 @@ fn facts() -> Option<Value> {
             "CI is set and {} is absent",
             path.display()
         );
-        println!("SKIP: needs {}", path.display());
+        println!("NOT RUN: needs {}", path.display());
         return None;
     }
     let text = std::fs::read_to_string(path).expect("the facts can be read");

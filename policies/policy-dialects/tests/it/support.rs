@@ -38,6 +38,6 @@ pub(crate) fn shared(path: &str) -> Option<PathBuf> {
         "CI is set and {} is absent",
         found.display()
     );
-    eprintln!("SKIP: needs {}", found.display());
+    eprintln!("NOT RUN: needs {}", found.display());
     None
 }

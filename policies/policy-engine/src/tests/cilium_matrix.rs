@@ -8,15 +8,30 @@ use serde_json::Value;
 use super::build::{cilium, name, policy, rule};
 use crate::{Age, Compiled, Flow, Verdict, compile};
 
-fn matrix() -> Value {
-    let path = option_env!("EGRET_SHARED").map_or_else(
+/// The table lies beside the clone and is no part of the project; nothing where it is absent, which only a machine without
+/// `CI` may be.
+#[expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a test reads the facts beside the clone and says what it skips"
+)]
+fn matrix() -> Option<Value> {
+    let root = std::env::var_os("EGRET_SHARED").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
         Into::into,
     );
-    #[expect(clippy::disallowed_methods, reason = "facts of a test")]
-    let text = std::fs::read_to_string(path.join("cases/cilium.json"))
-        .expect("cases/cilium.json in the shared folder");
-    serde_json::from_str::<Value>(&text).unwrap()["dns_proxy_matrix"].take()
+    let path = root.join("cases/cilium.json");
+    if !path.exists() {
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "CI is set and {} is absent",
+            path.display()
+        );
+        println!("NOT RUN: needs {}", path.display());
+        return None;
+    }
+    let text = std::fs::read_to_string(path).unwrap();
+    Some(serde_json::from_str::<Value>(&text).unwrap()["dns_proxy_matrix"].take())
 }
 
 /// `D1` is 198.51.100.1, and so on.
@@ -51,7 +66,7 @@ fn allow(row: &Value) -> Rule {
 
 #[test]
 fn names_per_endpoint_server_port_and_protocol() {
-    let matrix = matrix();
+    let Some(matrix) = matrix() else { return };
     let rows = |key: &str| matrix[key].as_array().unwrap().clone();
     let world = World {
         resolvers: (1..=4)
