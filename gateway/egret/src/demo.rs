@@ -10,7 +10,7 @@ mod stage;
 mod tour;
 
 use std::ffi::{OsStr, OsString};
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, ExitCode};
 use std::thread;
@@ -23,6 +23,7 @@ use self::print::Printer;
 use self::scene::{Played, Scene};
 use self::stage::Stage;
 use crate::cli::{DemoArgs, Output};
+use crate::render::Look;
 
 /// Every verdict was as it should be.
 const AS_EXPECTED: u8 = 0;
@@ -59,7 +60,10 @@ fn give(args: &DemoArgs) -> anyhow::Result<bool> {
     let begun = Instant::now();
     let scenes = tour::scenes();
     let stage = Stage::build().context("failed to build the demo's internet")?;
-    let printer = Printer::new(args.output, io::stdout().is_terminal());
+    let printer = match args.output {
+        Output::Text => Printer::Text(Look::of_stdout()),
+        Output::Json => Printer::Json,
+    };
     printer.opening(tour::POLICY)?;
     let play = |scene: &Scene| {
         stage
@@ -118,13 +122,4 @@ fn visit(program: &OsStr, arguments: &[OsString]) -> ExitCode {
 fn say(text: &str) {
     // Nobody is left to tell when standard error is gone.
     drop(writeln!(io::stderr(), "{text}"));
-}
-
-impl Printer {
-    fn new(output: Output, colour: bool) -> Self {
-        match output {
-            Output::Text => Self::Text { colour },
-            Output::Json => Self::Json,
-        }
-    }
 }

@@ -6,33 +6,33 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::scene::{Played, Scene};
+use crate::render::Look;
 
 /// Where the tour goes.
 pub(super) enum Printer {
-    /// For a person; in colour where the output is a terminal.
-    Text { colour: bool },
+    /// For a person.
+    Text(Look),
     /// For a program.
     Json,
 }
 
-const GREEN: &str = "\x1b[32m";
-const RED: &str = "\x1b[31m";
-const DIM: &str = "\x1b[2m";
-const BOLD: &str = "\x1b[1m";
-const PLAIN: &str = "\x1b[0m";
+/// Styles as [`Look::paint`] takes them.
+const GREEN: &str = "32";
+const RED: &str = "31";
+const DIM: &str = "2";
+const BOLD: &str = "1";
 
 impl Printer {
     /// What is about to be seen, and under which policy.
     pub(super) fn opening(&self, policy: &str) -> io::Result<()> {
-        let Self::Text { colour } = self else {
+        let Self::Text(look) = self else {
             return Ok(());
         };
         let mut out = io::stdout().lock();
         writeln!(
             out,
             "{}",
-            paint(
-                *colour,
+            look.paint(
                 BOLD,
                 "A small internet in two network namespaces; nothing leaves this machine."
             )
@@ -44,7 +44,7 @@ impl Printer {
              The policy, unless a scene says otherwise:\n"
         )?;
         for line in policy.lines() {
-            writeln!(out, "    {}", paint(*colour, DIM, line))?;
+            writeln!(out, "    {}", look.paint(DIM, line))?;
         }
         writeln!(out)
     }
@@ -58,8 +58,8 @@ impl Printer {
                 "{}",
                 json!({"scene": number, "as_expected": played.as_expected(), "played": played})
             ),
-            Self::Text { colour } => {
-                write_scene(&mut out, *colour, number, scene, played)?;
+            Self::Text(look) => {
+                write_scene(&mut out, *look, number, scene, played)?;
                 out.flush()
             }
         }
@@ -80,17 +80,17 @@ impl Printer {
                 "{}",
                 json!({"scenes": results.len(), "checks": checks, "wrong": wrong, "seconds": took.as_secs_f64()})
             ),
-            Self::Text { colour } if wrong.is_empty() => writeln!(
+            Self::Text(look) if wrong.is_empty() => writeln!(
                 out,
                 "{} {} scenes, {checks} checks, {:.1} s.",
-                paint(*colour, GREEN, "Every verdict was as it should be:"),
+                look.paint(GREEN, "Every verdict was as it should be:"),
                 results.len(),
                 took.as_secs_f64()
             ),
-            Self::Text { colour } => writeln!(
+            Self::Text(look) => writeln!(
                 out,
                 "{} {}",
-                paint(*colour, RED, "Not as it should be:"),
+                look.paint(RED, "Not as it should be:"),
                 wrong.join("; ")
             ),
         }
@@ -99,7 +99,7 @@ impl Printer {
 
 fn write_scene(
     out: &mut impl Write,
-    colour: bool,
+    look: Look,
     number: usize,
     scene: &Scene,
     played: &Played,
@@ -108,14 +108,10 @@ fn write_scene(
     writeln!(
         out,
         "{}  {}",
-        paint(colour, BOLD, &title),
-        paint(
-            colour,
-            DIM,
-            &format!("{:.1} s", played.took().as_secs_f64())
-        )
+        look.paint(BOLD, &title),
+        look.paint(DIM, &format!("{:.1} s", played.took().as_secs_f64()))
     )?;
-    writeln!(out, "    {}", paint(colour, DIM, scene.lesson))?;
+    writeln!(out, "    {}", look.paint(DIM, scene.lesson))?;
     let width = played
         .checks
         .iter()
@@ -125,9 +121,9 @@ fn write_scene(
         .min(48);
     for check in &played.checks {
         let mark = if check.right {
-            paint(colour, GREEN, "ok")
+            look.paint(GREEN, "ok")
         } else {
-            paint(colour, RED, "WRONG")
+            look.paint(RED, "WRONG")
         };
         write!(
             out,
@@ -141,7 +137,7 @@ fn write_scene(
         }
     }
     for reason in &played.reasons {
-        writeln!(out, "    {:<6}  {}", "why", paint(colour, DIM, reason))?;
+        writeln!(out, "    {:<6}  {}", "why", look.paint(DIM, reason))?;
     }
     if !played.as_expected() {
         for line in played.stderr.lines() {
@@ -149,12 +145,4 @@ fn write_scene(
         }
     }
     writeln!(out)
-}
-
-fn paint(colour: bool, code: &str, text: &str) -> String {
-    if colour {
-        format!("{code}{text}{PLAIN}")
-    } else {
-        text.to_owned()
-    }
 }
