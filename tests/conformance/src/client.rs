@@ -12,6 +12,7 @@
 //! | `go MILLISECONDS` | starts what came before, and waits for signs at most so long |
 //! | `say` | writes to every connection that is kept |
 //! | `close` | closes them |
+//! | `step …` | a step of `gateway_playground::probe`, and what it saw as JSON |
 //!
 //! An IPv4-mapped address is used as it is, from a socket of IPv6. For each flow of a batch one line is written:
 //!
@@ -30,6 +31,7 @@ use std::os::fd::AsFd as _;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use gateway_playground::probe;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{setsockopt, sockopt};
@@ -98,6 +100,11 @@ fn serve() -> io::Result<()> {
                 answer(&kept.iter().map(say).collect::<Vec<_>>())?;
             }
             ["close"] => kept.clear(),
+            ["step", step @ ..] => {
+                let sights = probe::take_all(&[step.join(" ")]);
+                let lines = sights.iter().map(serde_json::to_string);
+                answer(&lines.collect::<Result<Vec<_>, _>>()?)?;
+            }
             ["tcp", ip, port] => wanted.push(flow(How::Tcp { keep: false }, ip, port)?),
             ["open", ip, port] => wanted.push(flow(How::Tcp { keep: true }, ip, port)?),
             ["udp", ip, port] => wanted.push(flow(How::Udp, ip, port)?),

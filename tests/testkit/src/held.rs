@@ -195,6 +195,19 @@ impl Running {
         fs::read_to_string(&self.files.stderr).unwrap_or_default()
     }
 
+    /// The lines of the report so far.
+    #[must_use]
+    pub fn report(&self) -> Vec<Value> {
+        let text = fs::read_to_string(&self.files.report).unwrap_or_default();
+        // A last line without its end is still being written.
+        let whole = text
+            .split_inclusive('\n')
+            .filter(|line| line.ends_with('\n'));
+        whole
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect()
+    }
+
     /// Waits until standard error has this text.
     ///
     /// # Panics

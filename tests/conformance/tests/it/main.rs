@@ -15,6 +15,7 @@
 )]
 
 mod corpus;
+mod daemon;
 mod differential;
 mod faults;
 mod host;
