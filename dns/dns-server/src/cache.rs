@@ -225,6 +225,16 @@ mod tests {
     }
 
     #[test]
+    fn failures_are_bounded() {
+        let cache: AnswerCache<()> = AnswerCache::new(&Limits::default());
+        for number in 0..2 * MAX_FAILURES {
+            cache.fail(ask(&format!("n{number}")).key(), Instant::now());
+        }
+        cache.failures.run_pending_tasks();
+        assert!((1..=MAX_FAILURES).contains(&cache.failures.entry_count()));
+    }
+
+    #[test]
     fn one_rewritten_form_is_kept_and_every_other_is_made() {
         let cache: AnswerCache<()> = AnswerCache::new(&Limits::default());
         let query = ask("a");
