@@ -24,7 +24,7 @@ use dns_server::{Config, Server, Sockets};
 use ebpf_abi::plan::WorkloadId;
 use ebpf_loader::{Kernel, Options, cgroup_level};
 use gateway_sandbox::{Ended, HeldSignals, HostSockets, Prepared, Running, Spec, sweep_leftovers};
-use gateway_state::{GatewayState, Mode};
+use gateway_state::{Detail, GatewayState, Mode};
 use nix::unistd::geteuid;
 use policy_model::Settings;
 use tokio::sync::mpsc;
@@ -93,6 +93,12 @@ fn hold(args: &RunArgs) -> Result<Ended, Failure> {
     }
     let (requests, waiting) = mpsc::channel(owner::WAITING);
     let timing = Timing::default();
+    // A report is the whole story; without one, only what was denied is of interest.
+    let detail = if args.report.is_some() {
+        Detail::Everything
+    } else {
+        Detail::Denials
+    };
     let held = Held {
         id: WorkloadId(prepared.cgroup().id()),
         who: policies.who(&prepared),
@@ -104,7 +110,7 @@ fn hold(args: &RunArgs) -> Result<Ended, Failure> {
         world: surroundings.world.clone(),
         settings: settings(&timing),
     };
-    let state = GatewayState::new(timing, LeaseLimits::default());
+    let state = GatewayState::new(timing, LeaseLimits::default()).telling(detail);
     let mut owner = Owner::new(state, kernel, held, observer.clone());
     Policies::tell(&given, &owner.hold(&given.policies)?);
     let judge = PolicyJudge {
@@ -112,6 +118,7 @@ fn hold(args: &RunArgs) -> Result<Ended, Failure> {
         view: owner.view(),
         owner: requests.clone(),
         observer,
+        detail,
     };
 
     let reader = events

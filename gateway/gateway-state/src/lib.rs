@@ -24,7 +24,7 @@ mod view;
 mod tests;
 
 pub use described::Described;
-pub use mode::Mode;
+pub use mode::{Detail, Mode};
 pub use plan::Plan;
 pub use state::{GatewayState, PolicyError};
 pub use view::{Screened, Slot, View, WorkloadView};

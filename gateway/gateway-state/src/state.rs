@@ -9,7 +9,7 @@ use ebpf_abi::workload_flags;
 use policy_engine::{CompileError, Compiled, LimitError, NameRules, compile};
 use policy_model::{Diagnostic, Policy, Settings, Time, Workload, World};
 
-use crate::mode::Mode;
+use crate::mode::{Detail, Mode};
 use crate::plan::{Effect, Plan};
 use crate::tables::{Numbers, Tables};
 use crate::view::{Slot, View, WorkloadView};
@@ -45,6 +45,7 @@ pub struct GatewayState {
     numbers: Numbers,
     slots: BTreeMap<u16, Slot>,
     lease_epoch: u64,
+    detail: Detail,
     view: Arc<View>,
 }
 
@@ -65,8 +66,16 @@ impl GatewayState {
             numbers: Numbers::default(),
             slots: BTreeMap::new(),
             lease_epoch: 0,
+            detail: Detail::default(),
             view: Arc::new(View::default()),
         }
+    }
+
+    /// The same, with so much told of the workloads held from now on.
+    #[must_use]
+    pub fn telling(mut self, detail: Detail) -> Self {
+        self.detail = detail;
+        self
     }
 
     /// What the hot path may read from now on.
@@ -121,7 +130,7 @@ impl GatewayState {
             tables.write_learned(ip, now, &mut self.numbers, &mut plan)?;
         }
 
-        let flags = flags(mode, &tables);
+        let flags = flags(mode, self.detail, &tables);
         plan.batch.push(Op::SetWorkload {
             workload: id,
             ruleset: ruleset_id,
@@ -426,7 +435,11 @@ fn any_wants(all: &[&Tables], question: &Name, chain: &[Name]) -> Wanted {
     }
 }
 
-fn flags(mode: Mode, tables: &Tables) -> u32 {
+fn flags(mode: Mode, detail: Detail, tables: &Tables) -> u32 {
+    let told = match detail {
+        Detail::Denials => 0,
+        Detail::Everything => workload_flags::LOG_ALLOWED,
+    };
     let audit = match mode {
         Mode::Audit => workload_flags::AUDIT,
         Mode::Enforce => 0,
@@ -436,5 +449,5 @@ fn flags(mode: Mode, tables: &Tables) -> u32 {
     } else {
         0
     };
-    audit | filtered
+    audit | filtered | told
 }

@@ -9,7 +9,7 @@ use dns_names::{Answer, ExtendedError, Query, Rcode, Resolution, Transport};
 use dns_server::{Answered, Client, Judge, QuestionAction, Refusal, Release};
 use ebpf_abi::plan::{RulesetId, WorkloadId};
 use ebpf_abi::{address, slot};
-use gateway_state::{Mode, View, WorkloadView};
+use gateway_state::{Detail, Mode, View, WorkloadView};
 use policy_engine::{PortVerdict, QuestionRuling, Reason, Verdict};
 use policy_model::{Guarded, Protocol, RefusalCode};
 use tokio::sync::{mpsc, oneshot};
@@ -25,6 +25,8 @@ pub struct PolicyJudge {
     pub view: Arc<ArcSwap<View>>,
     pub owner: mpsc::Sender<Request>,
     pub observer: Observer,
+    /// What is told of questions.
+    pub detail: Detail,
 }
 
 /// What is known of a cached answer: under which rules everything it opens is written, and how it is released then.
@@ -66,30 +68,37 @@ impl Judge for PolicyJudge {
                     .ruleset
                     .judge_question(server, protocol, &query.name)
                 {
-                    QuestionRuling::NotFiltered { .. } | QuestionRuling::Forward { .. } => {
-                        return QuestionAction::Forward;
+                    QuestionRuling::NotFiltered { reason } | QuestionRuling::Forward { reason } => {
+                        (None, reason)
                     }
-                    QuestionRuling::Refuse { code, reason } => (rcode(code), reason),
+                    QuestionRuling::Refuse { code, reason } => (Some(rcode(code)), reason),
                 }
             }
-            Some(denied) => (Rcode::REFUSED, denied.reason),
+            Some(denied) => (Some(Rcode::REFUSED), denied.reason),
             None => return QuestionAction::Refuse(not_ready()),
         };
         let reason = workload.ruleset.reason(reason);
-        self.observer.tell(Observation::Question(Asked {
-            workload: workload.id,
-            name: query.name.clone(),
-            record_type: query.record_type,
-            server: client.server,
-            protocol,
-            rcode: refusal,
-            reason: reason.clone(),
-            mode: workload.mode,
-        }));
-        match workload.mode {
-            Mode::Audit => QuestionAction::Forward,
-            Mode::Enforce => QuestionAction::Refuse(Refusal {
-                rcode: refusal,
+        let answered = refusal.filter(|_| workload.mode == Mode::Enforce);
+        if refusal.is_some() || self.detail == Detail::Everything {
+            self.observer.tell(Observation::Question(Asked {
+                workload: workload.id,
+                name: query.name.clone(),
+                record_type: query.record_type,
+                server: client.server,
+                protocol,
+                rcode: answered,
+                ruling: if refusal.is_some() {
+                    Verdict::Deny
+                } else {
+                    Verdict::Allow
+                },
+                reason: reason.clone(),
+            }));
+        }
+        match answered {
+            None => QuestionAction::Forward,
+            Some(rcode) => QuestionAction::Refuse(Refusal {
+                rcode,
                 error: Some(blocked(reason)),
             }),
         }

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use dns_names::{Name, Rcode, RecordType};
 use ebpf_abi::Event;
 use ebpf_abi::plan::WorkloadId;
-use gateway_state::{Described, Mode};
-use policy_engine::Reason;
+use gateway_state::Described;
+use policy_engine::{Reason, Verdict};
 use policy_model::{Guarded, Protocol};
 use tokio::sync::mpsc;
 
@@ -19,7 +19,7 @@ pub const WAITING: usize = 8_192;
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Observation {
-    /// A question was refused, or would have been under audit.
+    /// A question was refused, or would have been under audit; or any, where everything is told.
     Question(Asked),
     /// The rebinding guard took addresses out of an answer.
     Stripped(Stripped),
@@ -27,7 +27,7 @@ pub enum Observation {
     Flow(Box<Seen>),
 }
 
-/// A refused question.
+/// A question that was judged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
     pub workload: WorkloadId,
@@ -35,10 +35,11 @@ pub struct Asked {
     pub record_type: RecordType,
     pub server: SocketAddr,
     pub protocol: Protocol,
-    /// What it was answered.
-    pub rcode: Rcode,
+    /// What it was answered here; nothing where it was forwarded.
+    pub rcode: Option<Rcode>,
+    /// What the policies say of it.
+    pub ruling: Verdict,
     pub reason: Reason,
-    pub mode: Mode,
 }
 
 /// Addresses that were taken out of an answer.

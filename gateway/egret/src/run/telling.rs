@@ -11,7 +11,6 @@ use gateway_observe::{
     Tally, Timestamp, Verdict,
 };
 use gateway_sandbox::Notice;
-use gateway_state::Mode;
 use tokio::sync::mpsc;
 
 use crate::cli::RunArgs;
@@ -135,17 +134,20 @@ fn query(asked: Asked, workload: &str) -> QueryRecord {
         server,
         protocol,
         rcode,
+        ruling,
         reason,
-        mode,
     } = asked;
-    let (verdict, rcode) = match mode {
-        Mode::Enforce => (Verdict::Deny, Some(rcode.to_string())),
-        Mode::Audit => (Verdict::Allow, None),
-    };
     QueryRecord {
         ts: Timestamp(SystemTime::now()),
-        verdict,
-        would: Verdict::Deny,
+        verdict: if rcode.is_some() {
+            Verdict::Deny
+        } else {
+            Verdict::Allow
+        },
+        would: match ruling {
+            policy_engine::Verdict::Allow => Verdict::Allow,
+            policy_engine::Verdict::Deny => Verdict::Deny,
+        },
         workload: workload.to_owned(),
         pid: None,
         comm: None,
@@ -153,7 +155,7 @@ fn query(asked: Asked, workload: &str) -> QueryRecord {
         record_type: record_type.to_string(),
         server,
         protocol: Protocol(protocol.0),
-        rcode,
+        rcode: rcode.map(|rcode| rcode.to_string()),
         ruling: Ruling::from(&reason),
     }
 }

@@ -12,7 +12,7 @@ use dns_names::{Name, Query, Rcode, RecordType, UpstreamEdns};
 use dns_server::{Config, Server, Sockets};
 use ebpf_abi::plan::{Batch, Op, WorkloadId};
 use ebpf_loader::{ApplyError, Datapath};
-use gateway_state::{GatewayState, Mode};
+use gateway_state::{Detail, GatewayState, Mode};
 use policy_dialects::Context;
 use policy_model::{Resolver, Settings, Workload, World};
 use tokio::sync::mpsc;
@@ -146,6 +146,7 @@ impl Interception {
             view: owner.view(),
             owner: requests,
             observer,
+            detail: Detail::Everything,
         };
         let server = Server::new(&Config::new(vec![upstream()]), judge);
         let shutdown = CancellationToken::new();
