@@ -48,7 +48,7 @@ fn the_kernel_agrees_with_every_file() {
         let mut engine = KernelEngine {
             world: World::new(),
         };
-        suite::run(&mut engine, &files()).check("kernel", 180);
+        suite::run(&mut engine, &files()).check("kernel", 195);
     });
 }
 
