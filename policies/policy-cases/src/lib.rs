@@ -1,4 +1,4 @@
-//! Policy test files (the format of the verdict suite): what they say, and what engines make of them.
+//! Policy test files (the format of the verdict suite, `FORMAT.md`): what they say, and what engines make of them.
 //!
 //! [`CaseFile::parse`] reads a file to the letter: every key is known and typed, an unknown one is an error with its
 //! place. [`Scene::prepare`] joins it with the policies and the world it names. Each [`Trial`] of a scene can be run by

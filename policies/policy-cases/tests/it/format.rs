@@ -13,7 +13,21 @@ fn parse(text: &str) -> CaseFile {
     CaseFile::parse("t.yaml", text).unwrap_or_else(|errors| panic!("{errors:#?}"))
 }
 
-/// The example of the design, every key in it.
+#[test]
+fn the_documented_example_is_read_and_holds() {
+    let (_, example) = include_str!("../../FORMAT.md")
+        .split_once("```yaml\n")
+        .expect("an example");
+    let (example, _) = example.split_once("```").expect("its end");
+    let scene = Scene::prepare(parse(example), &[], &[]).expect("a scene");
+    for test in &scene.file.tests {
+        let result = judge(&scene, test, &mut CompiledEngine);
+        assert_eq!(result.outcome, Outcome::Passed, "{}", result.name);
+    }
+    assert!(scene.unexpected().is_empty());
+}
+
+/// Every key in one file.
 const EVERYTHING: &str = r##"
 egretTest: 1
 policies: [policies/*.yaml]
