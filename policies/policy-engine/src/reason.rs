@@ -1,7 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use policy_model::{Action, Band, ObjectRef, Origin, TierRef};
+use policy_model::{Action, Band, ObjectRef, Origin, Policy, Rule, TierRef};
 
 use crate::guard::Guard;
 use crate::numbering::number;
@@ -45,6 +45,20 @@ pub struct RuleReason {
     pub action: Action,
     /// Why the rule is not enforced as written, where it is not: then it denies everything.
     pub closed: Option<&'static str>,
+}
+
+impl RuleReason {
+    pub(crate) fn new(policy: &Policy, rule: &Rule, closed: Option<&'static str>) -> Self {
+        Self {
+            tier: policy.tier.clone(),
+            policy: policy.id.clone(),
+            index: rule.index,
+            name: rule.name.clone(),
+            origin: rule.origin.clone(),
+            action: rule.action,
+            closed,
+        }
+    }
 }
 
 impl Reason {

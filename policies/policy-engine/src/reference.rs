@@ -372,13 +372,5 @@ impl<'a> Court<'a> {
 }
 
 fn reason_of(policy: &Policy, rule: &Rule, closed: Option<&'static str>) -> Reason {
-    Reason::Rule(Arc::new(RuleReason {
-        tier: policy.tier.clone(),
-        policy: policy.id.clone(),
-        index: rule.index,
-        name: rule.name.clone(),
-        origin: rule.origin.clone(),
-        action: rule.action,
-        closed,
-    }))
+    Reason::Rule(Arc::new(RuleReason::new(policy, rule, closed)))
 }

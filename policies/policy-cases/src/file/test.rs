@@ -12,7 +12,7 @@ use policy_model::{DenyStyle, Origin, Protocol};
 use super::responses::{ServerSpec, decode_server};
 use super::settings::SettingsSpec;
 use super::subject::{FromSpec, ToSpec, decode_ip};
-use super::values::{decode_name, decode_rcode, decode_seconds, required};
+use super::values::{decode_name, decode_number, decode_rcode, decode_seconds, required};
 
 /// One entry of `tests`.
 #[derive(Debug, Clone)]
@@ -380,7 +380,7 @@ impl DiagnosticTest {
         let (code, level, object) = (text("code"), text("level"), text("object"));
         let line = fields
             .take("line")
-            .and_then(|node| decode_seconds(node, findings));
+            .and_then(|node| decode_number(node, "line", findings));
         fields.finish(findings, codes::UNKNOWN_FIELD);
         Some(Self::Some {
             code,

@@ -33,16 +33,21 @@ pub(super) fn decode_name(node: Node<'_>, findings: &mut Findings) -> Option<Nam
 }
 
 pub(super) fn decode_seconds(node: Node<'_>, findings: &mut Findings) -> Option<u32> {
+    decode_number(node, "number of seconds", findings)
+}
+
+/// A whole number that is a `what`, for who reads of it.
+pub(super) fn decode_number(node: Node<'_>, what: &str, findings: &mut Findings) -> Option<u32> {
     let number = findings.integer(node)?;
-    let seconds = u32::try_from(number.value).ok();
-    if seconds.is_none() {
+    let decoded = u32::try_from(number.value).ok();
+    if decoded.is_none() {
         findings.report(
             codes::INVALID_VALUE,
             node,
-            format!("{} is no number of seconds", number.value),
+            format!("{} is no {what}", number.value),
         );
     }
-    seconds
+    decoded
 }
 
 pub(super) fn required<'d>(

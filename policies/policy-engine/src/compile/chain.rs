@@ -220,15 +220,7 @@ impl Builder<'_> {
             Force::Nothing => rule.closed.or(Some(CONDITION_NOT_ENFORCED)),
             Force::DenyEverything(code) => Some(code),
         };
-        let reason = Reason::Rule(Arc::new(RuleReason {
-            tier: policy.tier.clone(),
-            policy: policy.id.clone(),
-            index: rule.index,
-            name: rule.name.clone(),
-            origin: rule.origin.clone(),
-            action: rule.action,
-            closed,
-        }));
+        let reason = Reason::Rule(Arc::new(RuleReason::new(policy, rule, closed)));
         let style = match verdict {
             Verdict::Allow => DenyStyle::Reject,
             Verdict::Deny => policy.deny_style.unwrap_or(self.settings.deny_style),

@@ -70,15 +70,7 @@ impl Tracer<'_> {
                         Force::AsWritten | Force::Nothing => rule.closed,
                         Force::DenyEverything(code) => Some(code),
                     };
-                    let rule = RuleReason {
-                        tier: policy.tier.clone(),
-                        policy: policy.id.clone(),
-                        index: rule.index,
-                        name: rule.name.clone(),
-                        origin: rule.origin.clone(),
-                        action: rule.action,
-                        closed,
-                    };
+                    let rule = RuleReason::new(policy, rule, closed);
                     traces[tier].rules.push(RuleTrace { rule, lease, miss });
                     effects[tier].push(effect);
                 }
