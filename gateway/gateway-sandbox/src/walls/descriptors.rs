@@ -8,10 +8,27 @@ use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, RawFd};
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockaddrLike as _, SockaddrStorage, getsockname};
 use nix::sys::stat::{SFlag, fstat, major};
+use nix::sys::statfs::{
+    BPF_FS_MAGIC, CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, DEBUGFS_MAGIC, FsType, NSFS_MAGIC,
+    SECURITYFS_MAGIC, SYSFS_MAGIC, TRACEFS_MAGIC, fstatfs,
+};
 
 /// Character devices of major 10 ("misc"): `/dev/net/tun`, `/dev/vhost-net`, `/dev/vhost-vsock`, `/dev/kvm`. An open one
 /// may have a network interface behind it.
 const MISC_MAJOR: u64 = 10;
+
+/// File systems whose files are the kernel's: an open `cgroup.procs` is a way out of the cgroup, and whoever may write the
+/// file can open it again through `/proc/self/fd`, past a mount that is read-only.
+const KERNEL_FILES: [FsType; 8] = [
+    BPF_FS_MAGIC,
+    CGROUP2_SUPER_MAGIC,
+    CGROUP_SUPER_MAGIC,
+    DEBUGFS_MAGIC,
+    NSFS_MAGIC,
+    SECURITYFS_MAGIC,
+    SYSFS_MAGIC,
+    TRACEFS_MAGIC,
+];
 
 /// Why a standard stream cannot be handed to the command.
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +68,7 @@ impl fmt::Display for Stream {
 ///
 /// # Errors
 /// An internet, packet, VM or netlink socket (its cgroup is that of its maker), a directory (a way out of the mount
-/// namespace), a kernel object (a BPF map, a ring), a network device. A Unix socket passes: sshd and systemd hand them
+/// namespace), a kernel object (a BPF map, a ring) or a file of one (`cgroup.procs`), a network device. A Unix socket passes: sshd and systemd hand them
 /// out; that its other end may send descriptors is for `SECURITY.md` to say.
 pub fn inspect_standard_streams() -> Result<(), DescriptorError> {
     inspect(Stream::Input, io::stdin().as_fd())?;
@@ -117,6 +134,10 @@ fn inspect(stream: Stream, fd: BorrowedFd<'_>) -> Result<(), DescriptorError> {
     if kind == SFlag::S_IFDIR {
         return leads_out("a directory");
     }
+    let file_system = fstatfs(fd).map_err(failed)?.filesystem_type();
+    if KERNEL_FILES.contains(&file_system) {
+        return leads_out("a file of the kernel");
+    }
     if kind == SFlag::S_IFBLK {
         return leads_out("a disk");
     }
@@ -165,6 +186,8 @@ mod tests {
 
     #[test_case(inet(), Some("an internet socket"); "tcp")]
     #[test_case(inet6(), Some("an internet socket"); "udp over v6")]
+    #[test_case(open("/proc/self/ns/net"), Some("a file of the kernel"); "a namespace")]
+    #[test_case(open("/sys/kernel/uevent_seqnum"), Some("a file of the kernel"); "a file of sysfs")]
     #[test_case(open("/"), Some("a directory"); "a directory")]
     #[test_case(epoll(), Some("a kernel object"); "an epoll")]
     #[test_case(unix(), None; "a unix socket")]
