@@ -292,6 +292,7 @@ impl GatewayState {
     /// The kernel refused the plan, or part of it. Returns what takes its half-written parts out again.
     pub fn abandoned(&mut self, plan: Plan) -> Batch {
         let mut undo = Batch::new();
+        self.restore_slots(&plan.batch, &mut undo);
         for effect in plan.effects {
             match effect {
                 Effect::Lists { ruleset, before } => {
@@ -365,6 +366,23 @@ impl GatewayState {
             });
         }
         Ok(())
+    }
+
+    /// Puts slots back as they are known here: one left over would stand for another server than the next plan's.
+    fn restore_slots(&self, batch: &Batch, undo: &mut Batch) {
+        for op in batch.ops() {
+            let (Op::PutSlot { slot: number, .. } | Op::DelSlot { slot: number }) = op else {
+                continue;
+            };
+            undo.push(match self.slots.get(number) {
+                Some(Slot { workload, server }) => Op::PutSlot {
+                    slot: *number,
+                    workload: *workload,
+                    server: *server,
+                },
+                None => Op::DelSlot { slot: *number },
+            });
+        }
     }
 
     fn take_slots(&mut self, batch: &Batch) {

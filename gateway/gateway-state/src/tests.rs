@@ -160,6 +160,29 @@ fn a_refused_reload_leaves_the_last_good_rules_and_cleans_up() {
 }
 
 #[test]
+fn a_refused_change_of_resolvers_puts_the_slots_back() {
+    let mut state = held(ONE_NAME);
+    let plan = hold_asking(&mut state, ONE_NAME, "192.0.2.54");
+    let undo = state.abandoned(plan);
+    let slots: Vec<&Op> = undo
+        .ops()
+        .iter()
+        .filter(|op| matches!(op, Op::PutSlot { .. } | Op::DelSlot { .. }))
+        .collect();
+    assert_eq!(
+        slots,
+        [
+            &Op::PutSlot {
+                slot: 1,
+                workload: COMMAND,
+                server: "192.0.2.53:53".parse().unwrap(),
+            },
+            &Op::DelSlot { slot: 2 },
+        ]
+    );
+}
+
+#[test]
 fn a_policy_that_comes_after_the_look_up_opens_what_was_remembered() {
     let mut state = held(ONE_NAME);
     let plan = state
@@ -358,9 +381,13 @@ fn state() -> GatewayState {
 }
 
 fn hold(state: &mut GatewayState, policy: &str) -> Plan {
+    hold_asking(state, policy, "192.0.2.53")
+}
+
+fn hold_asking(state: &mut GatewayState, policy: &str, resolver: &str) -> Plan {
     let world = World {
         resolvers: vec![Resolver {
-            address: "192.0.2.53".parse().unwrap(),
+            address: resolver.parse().unwrap(),
             port: 53,
         }],
         ..World::default()
