@@ -17,11 +17,12 @@ const MOST_PRINTED: usize = 20;
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct SummaryRecord {
     pub ts: Timestamp,
+    /// With those that would have been denied, under `--audit` or by a staged or audit policy.
+    pub allowed_flows: u64,
     pub denied_flows: u64,
+    /// Likewise.
+    pub allowed_queries: u64,
     pub denied_queries: u64,
-    /// Under `--audit`, or by a staged or audit policy. What is allowed without any doubt is not reported.
-    pub would_be_denied_flows: u64,
-    pub would_be_denied_queries: u64,
     /// Events that the kernel or this report had no room for; the counts are too low by so many.
     pub lost: u64,
     /// What was denied or would have been, in the order it came.

@@ -20,10 +20,10 @@ const MOST_WORDS: usize = 4;
 /// Counts of one run, from which the summary is made.
 #[derive(Debug, Default)]
 pub struct Tally {
+    allowed_flows: u64,
     denied_flows: u64,
+    allowed_queries: u64,
     denied_queries: u64,
-    would_be_denied_flows: u64,
-    would_be_denied_queries: u64,
     groups: Vec<Group>,
     ungrouped: u64,
     places: HashMap<(Happened, Subject), usize>,
@@ -34,13 +34,13 @@ impl Tally {
     pub fn note(&mut self, record: &Record) {
         match record {
             Record::Flow(flow) => {
+                match flow.verdict {
+                    Verdict::Allow => self.allowed_flows += 1,
+                    Verdict::Deny => self.denied_flows += 1,
+                }
                 let Some(happened) = happened(flow.verdict, flow.would) else {
                     return;
                 };
-                match happened {
-                    Happened::Denied => self.denied_flows += 1,
-                    Happened::WouldBeDenied => self.would_be_denied_flows += 1,
-                }
                 let subject = Subject::Flow {
                     destination: flow.destination,
                     name: flow.names.first().cloned(),
@@ -48,13 +48,13 @@ impl Tally {
                 self.count(happened, subject, &flow.ruling, flow.comm.as_deref(), None);
             }
             Record::Query(query) => {
+                match query.verdict {
+                    Verdict::Allow => self.allowed_queries += 1,
+                    Verdict::Deny => self.denied_queries += 1,
+                }
                 let Some(happened) = happened(query.verdict, query.would) else {
                     return;
                 };
-                match happened {
-                    Happened::Denied => self.denied_queries += 1,
-                    Happened::WouldBeDenied => self.would_be_denied_queries += 1,
-                }
                 // A resolver's search list makes names nobody meant; refusing them is not news.
                 if query.ruling.code == Reason::SearchExpansion.code() {
                     return;
@@ -84,10 +84,10 @@ impl Tally {
     pub fn summary(&self, ts: Timestamp, lost: u64) -> SummaryRecord {
         SummaryRecord {
             ts,
+            allowed_flows: self.allowed_flows,
             denied_flows: self.denied_flows,
+            allowed_queries: self.allowed_queries,
             denied_queries: self.denied_queries,
-            would_be_denied_flows: self.would_be_denied_flows,
-            would_be_denied_queries: self.would_be_denied_queries,
             lost,
             denied: self.groups.iter().map(SummaryGroup::from).collect(),
             ungrouped: self.ungrouped,

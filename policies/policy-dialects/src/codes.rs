@@ -73,7 +73,7 @@ codes! {
     NATIVE_DENY_BY_NAME = Lint "native-deny-by-name" "a Deny rule with names refuses the names; their addresses stay reachable by other rules";
     NATIVE_DENY_FIRST = Lint "native-deny-first" "a Deny rule of a namespaced policy stands behind an Allow, and holds before it all the same";
     NATIVE_ALLOW_PRIVATE = Lint "native-allow-private" "allowPrivate has an effect only on names of Allow rules";
-    NATIVE_LOG = Lint "native-log" "a Log rule notes nothing: this version writes down what is denied, not what is allowed";
+    NATIVE_LOG = Lint "native-log" "a Log rule changes nothing: a report has every ruling, with or without it";
     NATIVE_SUBJECT_LATER = Lint "native-subject-later" "units, users, cgroups and containers are chosen by `egret host`, which this version does not have";
 
     // Cilium: what its own admission refuses.

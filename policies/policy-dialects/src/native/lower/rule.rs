@@ -93,7 +93,7 @@ pub(super) fn lower_rule(
         Action::Log => findings.report(
             codes::NATIVE_LOG,
             node,
-            "a Log rule notes nothing: this version writes down what is denied, not what is allowed",
+            "a Log rule changes nothing: a report has every ruling, with or without it",
         ),
         Action::Allow | Action::Deny | Action::Pass => {}
     }
