@@ -93,7 +93,10 @@ pub fn connect<M: Maps, S: Socket>(maps: &M, socket: &S, target: &Target) -> Cal
         if let Some(flow) = socket.make_flow() {
             flow.set_workload(id);
             flow.set_pid(socket.who().pid);
-            remember(maps, flow, &target, ruling.lease, epoch);
+            // Which of the sockets on a port receives depends on the source, which only the packet has.
+            if !matches!(ruling.cause, Cause::OwnListener) {
+                remember(maps, flow, &target, ruling.lease, epoch);
+            }
         }
     } else if let Some(flow) = socket.flow() {
         flow.set_pid(socket.who().pid);

@@ -14,6 +14,7 @@ use crate::seams::{Fault, Flow, Maps, Packet, Socket};
 /// Where the flags stand in a TCP header, and those of a SYN-ACK.
 const TCP_FLAGS: u32 = 13;
 const SYN_ACK: u8 = 0x12;
+const SYN: u8 = 0x02;
 
 /// What becomes of the packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -220,7 +221,9 @@ fn settle<M: Maps, S: Socket, P: Packet>(
         Verdict::Allow => {
             if let Some(flow) = flow.or_else(|| socket.make_flow()) {
                 flow.set_workload(id);
-                remember(maps, flow, &header.target, ruling.lease, epoch);
+                if !passing(packet, header, ruling) {
+                    remember(maps, flow, &header.target, ruling.lease, epoch);
+                }
                 pass_fragment(maps, Some(flow), header);
             }
             PacketAction::Pass
@@ -266,6 +269,22 @@ fn tell_apart<M: Maps, S: Socket>(
 ) -> bool {
     tell(maps, socket, story, ruling);
     true
+}
+
+/// Whether the ruling is of this packet only. Who receives on a port of this machine is settled for a TCP connection that is
+/// made; until then, and for every datagram, another socket may have taken the port.
+#[inline(always)]
+fn passing<P: Packet>(packet: &P, header: &Header, ruling: &Ruling) -> bool {
+    if !matches!(ruling.cause, Cause::OwnListener) {
+        return false;
+    }
+    if header.target.protocol != protocol::TCP {
+        return true;
+    }
+    match packet.load::<1>(header.upper + TCP_FLAGS) {
+        Some([flags]) => flags & SYN != 0,
+        None => true,
+    }
 }
 
 /// Lets the rest of a fragmented packet follow its first part.

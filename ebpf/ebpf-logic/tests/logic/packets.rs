@@ -390,3 +390,36 @@ fn a_denial_looks_as_its_rule_says() {
     hold(&mut maps, RULES, workload_flags::AUDIT);
     assert_eq!(verdict(&maps, &socket, &bytes), PacketAction::Pass);
 }
+
+/// A port of this machine may be shared or handed over: what went to the workload's own socket once may go to the host's next.
+#[test_case(protocol::UDP, &[0x10]; "datagrams")]
+#[test_case(protocol::TCP, &[0x02]; "a connection that is not made yet")]
+fn an_own_listener_that_is_gone_leaves_nothing_open(number: u8, sent: &[u8]) {
+    let maps = tables(&[]);
+    let own = vec![(ip("127.0.0.1"), 8080, number, CGROUP)];
+    let mut socket = socket_with(|socket| socket.listeners = own);
+    if number == protocol::TCP {
+        assert!(connects(&maps, &socket, &tcp("127.0.0.1", 8080)));
+    }
+    let to = |flags| packet("127.0.0.1", number, &segment(8080, flags));
+    for flags in sent {
+        assert!(leaves(&maps, &socket, &to(*flags)));
+    }
+    socket.listeners = vec![(ip("127.0.0.1"), 8080, number, OTHER)];
+    assert!(!leaves(&maps, &socket, &to(0x10)), "the host's by now");
+}
+
+#[test]
+fn a_connection_to_an_own_listener_outlives_it() {
+    let maps = tables(&[]);
+    let own = vec![(ip("127.0.0.1"), 8080, protocol::TCP, CGROUP)];
+    let mut socket = socket_with(|socket| socket.listeners = own);
+    assert!(connects(&maps, &socket, &tcp("127.0.0.1", 8080)));
+    let to = |flags| packet("127.0.0.1", protocol::TCP, &segment(8080, flags));
+    assert!(leaves(&maps, &socket, &to(0x02)) && leaves(&maps, &socket, &to(0x10)));
+    socket.listeners.clear();
+    assert!(
+        leaves(&maps, &socket, &to(0x11)),
+        "the last acknowledgement"
+    );
+}
