@@ -16,7 +16,7 @@ fn a_rule_that_is_added_opens_and_one_that_is_taken_away_closes() {
             .start_probe(&[
                 "lookup forbidden.example.org",
                 "until ok tcp forbidden.example.org:7 opened",
-                "until failed tcp 198.51.100.66:7 closed",
+                "until EPERM tcp 198.51.100.66:7 closed",
                 "lookup forbidden.example.org",
             ]);
         assert!(!running.sight().ok);

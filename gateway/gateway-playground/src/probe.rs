@@ -12,6 +12,7 @@
 //! | `udp-connected HOST:PORT TEXT` | the same from a connected socket |
 //! | `open ID HOST:PORT`, `say ID TEXT` | a connection that is kept, and an echo over it later |
 //! | `until ok STEP`, `until failed STEP` | the step again and again until it comes out so, at most 20 s |
+//! | `until EPERM STEP` | the same until it fails by that error: what was cut on its way may fail by another first |
 //! | `file PATH` | waits, at most 20 s, until the file exists: how a test holds a probe |
 //! | `connects HOST:PORT COUNT` | so many connections to an echo server, one after another, one byte each, timed |
 //! | `pull HOST:PORT BYTES` | one GET of so many bytes, timed |

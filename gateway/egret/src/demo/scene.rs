@@ -166,9 +166,11 @@ impl Expect {
             }
             Self::Addresses(addresses) => sight.ok && sight.addresses == *addresses,
             Self::NoAddress => sight.addresses.is_empty(),
-            // `until failed` comes out well, and tells what the step in it failed by.
+            // `until` comes out well, and tells what the step in it failed by.
             Self::Fails(error) if sight.ok => {
-                sight.step.starts_with("until failed") && sight.text.as_deref() == Some(error)
+                sight.step.starts_with("until ")
+                    && !sight.step.starts_with("until ok")
+                    && sight.text.as_deref() == Some(error)
             }
             Self::Fails(error) => sight.error.as_deref() == Some(error),
         });

@@ -328,7 +328,7 @@ fn operations() -> Vec<Scene> {
             Expect::Reads("tracker "),
         )
         .then(Edit::Good(POLICY.to_owned()))
-        .act("until failed http 203.0.113.20:80/", Expect::Fails("EPERM")),
+        .act("until EPERM http 203.0.113.20:80/", Expect::Fails("EPERM")),
         Scene::new(
             "a policy that breaks",
             "An edit that cannot be read changes nothing: the last good rules stay.",

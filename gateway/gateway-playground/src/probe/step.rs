@@ -60,9 +60,7 @@ impl Client {
                 sight.text = Some(net::echo(stream, text)?);
                 Ok(())
             }
-            ["until", wanted @ ("ok" | "failed"), inner @ ..] => {
-                self.until(*wanted == "ok", inner, sight)
-            }
+            ["until", wanted, inner @ ..] => self.until(wanted, inner, sight),
             ["file", path] => wait(|| Path::new(path).exists()),
             ["connects", host, count] => {
                 let count: u32 = count.parse().map_err(|_number| NetError::Usage)?;
@@ -84,14 +82,18 @@ impl Client {
         }
     }
 
-    /// Repeats a step until it comes out as wanted; then that is the good end, whatever the step
-    /// itself was.
-    fn until(&mut self, wanted: bool, inner: &[&str], sight: &mut Sight) -> Result<(), NetError> {
+    /// Repeats a step until it comes out as wanted (`ok`, `failed`, or failed by this error); then
+    /// that is the good end, whatever the step itself was.
+    fn until(&mut self, wanted: &str, inner: &[&str], sight: &mut Sight) -> Result<(), NetError> {
         let step = inner.join(" ");
         let mut last = None;
         let came = wait(|| {
             let seen = self.take(&step);
-            let came = seen.ok == wanted;
+            let came = match wanted {
+                "ok" => seen.ok,
+                "failed" => !seen.ok,
+                error => seen.error.as_deref() == Some(error),
+            };
             last = Some(seen);
             came
         });
