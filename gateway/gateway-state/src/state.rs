@@ -432,6 +432,7 @@ impl GatewayState {
                 ruleset_id: tables.id,
                 ruleset: Arc::clone(&tables.ruleset),
                 mode: held.mode,
+                proposes: tables.proposes(),
                 servers: tables.servers(),
             };
             Some((*id, Arc::new(view)))

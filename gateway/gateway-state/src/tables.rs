@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dns_bindings::{Leases, Names};
 use ebpf_abi::plan::{Batch, LearnedStep, ListId as KernelListId, Op, RulesetId};
 use policy_engine::{LeaseRules, LimitError, ListId, Lists, NameRules, PortVerdict, Ruleset};
-use policy_model::{Protocol, Time};
+use policy_model::{Protocol, Standing, Time};
 
 use crate::plan::{Effect, Plan};
 use crate::rows;
@@ -186,6 +186,14 @@ impl Tables {
         for list in &self.numbers {
             batch.push(Op::DelList { list: *list });
         }
+    }
+
+    /// Whether a policy of the ruleset is not, or not yet, in force.
+    pub(crate) fn proposes(&self) -> bool {
+        let policies = self.ruleset.policies().iter();
+        policies
+            .into_iter()
+            .any(|policy| policy.standing != Standing::Enforced)
     }
 
     /// The flow to each known resolver, as the prefixes judge it.

@@ -34,6 +34,8 @@ pub struct WorkloadView {
     pub ruleset_id: RulesetId,
     pub ruleset: Arc<Ruleset>,
     pub mode: Mode,
+    /// Whether there are audit or staged policies, so that the two rulings may differ.
+    pub proposes: bool,
     /// The flow to each known resolver, judged as any flow is.
     pub(crate) servers: BTreeMap<(SocketAddr, Protocol), PortVerdict>,
 }

@@ -10,7 +10,7 @@ use dns_server::{Answered, Client, Judge, QuestionAction, Refusal, Release};
 use ebpf_abi::plan::{RulesetId, WorkloadId};
 use ebpf_abi::{address, slot};
 use gateway_state::{Detail, Mode, View, WorkloadView};
-use policy_engine::{PortVerdict, QuestionRuling, Reason, Verdict};
+use policy_engine::{PortVerdict, QuestionRuling, Reason, Ruling, Verdict};
 use policy_model::{Guarded, Protocol, RefusalCode};
 use tokio::sync::{mpsc, oneshot};
 
@@ -79,7 +79,19 @@ impl Judge for PolicyJudge {
         };
         let reason = workload.ruleset.reason(reason);
         let answered = refusal.filter(|_| workload.mode == Mode::Enforce);
-        if refusal.is_some() || self.detail == Detail::Everything {
+        let enforced = if refusal.is_some() {
+            Verdict::Deny
+        } else {
+            Verdict::Allow
+        };
+        let would = match workload.mode {
+            Mode::Enforce if workload.proposes => workload
+                .ruleset
+                .judge_question_by(Ruling::Proposed, server, protocol, &query.name)
+                .verdict(),
+            Mode::Enforce | Mode::Audit => enforced,
+        };
+        if refusal.is_some() || would != enforced || self.detail == Detail::Everything {
             self.observer.tell(Observation::Question(Asked {
                 workload: workload.id,
                 name: query.name.clone(),
@@ -87,11 +99,7 @@ impl Judge for PolicyJudge {
                 server: client.server,
                 protocol,
                 rcode: answered,
-                ruling: if refusal.is_some() {
-                    Verdict::Deny
-                } else {
-                    Verdict::Allow
-                },
+                would,
                 reason: reason.clone(),
             }));
         }

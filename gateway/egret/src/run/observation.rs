@@ -37,8 +37,8 @@ pub struct Asked {
     pub protocol: Protocol,
     /// What it was answered here; nothing where it was forwarded.
     pub rcode: Option<Rcode>,
-    /// What the policies say of it.
-    pub ruling: Verdict,
+    /// Under audit: what the policies say of it. Else: what they would say with every staged and audit policy in force.
+    pub would: Verdict,
     pub reason: Reason,
 }
 

@@ -134,7 +134,7 @@ fn query(asked: Asked, workload: &str) -> QueryRecord {
         server,
         protocol,
         rcode,
-        ruling,
+        would,
         reason,
     } = asked;
     QueryRecord {
@@ -144,7 +144,7 @@ fn query(asked: Asked, workload: &str) -> QueryRecord {
         } else {
             Verdict::Allow
         },
-        would: match ruling {
+        would: match would {
             policy_engine::Verdict::Allow => Verdict::Allow,
             policy_engine::Verdict::Deny => Verdict::Deny,
         },
