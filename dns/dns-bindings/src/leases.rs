@@ -46,9 +46,9 @@ impl Lease {
     }
 
     /// When it leaves the store: at its expiry, or sooner when nobody's policy wants it.
-    fn leaves_at(&self) -> Time {
+    fn leaves_at(&self, memory: Duration) -> Time {
         match self.standing {
-            Standing::Allowed => self.expires_at,
+            Standing::Allowed => self.expires_at.saturating_add(memory),
             Standing::Remembered { until } => self.expires_at.min(until),
         }
     }
@@ -88,6 +88,9 @@ pub struct Timing {
     pub grace: Duration,
     /// How long names nobody wants are remembered.
     pub moment: Duration,
+    /// How long a lease is remembered after its end, for the flows that began under it: when the rules change they are
+    /// judged again, and outlive its expiry but not its rules. It is not live in that time and opens nothing new.
+    pub memory: Duration,
 }
 
 impl Timing {
@@ -96,15 +99,17 @@ impl Timing {
         min_ttl: Duration::ZERO,
         grace: Duration::ZERO,
         moment: Duration::from_secs(30),
+        memory: Duration::ZERO,
     };
 }
 
 impl Default for Timing {
-    /// Five seconds of grace: a client that waits for both families before it connects, and retries once, takes up to
+    /// A day of memory: longer than most connections live, and bounded by the limits besides. Five seconds of grace: a client that waits for both families before it connects, and retries once, takes up to
     /// that long (the stub resolvers' usual time-out).
     fn default() -> Self {
         Self {
             grace: Duration::from_secs(5),
+            memory: Duration::from_secs(24 * 60 * 60),
             ..Self::EXACT
         }
     }
@@ -147,6 +152,8 @@ pub struct Eviction {
     pub names: Names,
     pub ip: IpAddr,
     pub limit: Limit,
+    /// The last moment it was live; in the past where it was only remembered for the flows that began under it.
+    pub expires_at: Time,
 }
 
 /// What an answer changed.
@@ -244,7 +251,7 @@ impl Leases {
         observed
     }
 
-    /// Forgets what is no longer live at `now`. Returns the addresses that lost a lease.
+    /// Forgets what is no longer live at `now`, nor remembered. Returns the addresses that lost a lease.
     pub fn expire(&mut self, now: Time) -> BTreeSet<IpAddr> {
         let mut changed = BTreeSet::new();
         while let Some((_, ip, names)) = self.leaving.first().filter(|(at, ..)| *at < now).cloned()
@@ -339,7 +346,8 @@ impl Leases {
         self.remove(names, ip);
         let lease = held.lease(names, ip);
         let idle = (held.seen_at, ip, names.clone());
-        self.leaving.insert((lease.leaves_at(), ip, names.clone()));
+        self.leaving
+            .insert((lease.leaves_at(self.timing.memory), ip, names.clone()));
         self.by_question
             .entry(names.question().clone())
             .or_default()
@@ -364,8 +372,11 @@ impl Leases {
         if leases.is_empty() {
             self.by_address.remove(&ip);
         }
-        self.leaving
-            .remove(&(held.lease(names, ip).leaves_at(), ip, names.clone()));
+        self.leaving.remove(&(
+            held.lease(names, ip).leaves_at(self.timing.memory),
+            ip,
+            names.clone(),
+        ));
         let idle = (held.seen_at, ip, names.clone());
         self.idle_allowed.remove(&idle);
         self.idle_remembered.remove(&idle);
@@ -403,9 +414,19 @@ impl Leases {
     }
 
     fn evict(&mut self, names: Names, ip: IpAddr, limit: Limit, observed: &mut Observed) {
+        let held = self
+            .by_address
+            .get(&ip)
+            .and_then(|leases| leases.get(&names));
+        let expires_at = held.map_or(Time::ZERO, |held| held.expires_at);
         self.remove(&names, ip);
         observed.changed.insert(ip);
-        observed.evicted.push(Eviction { names, ip, limit });
+        observed.evicted.push(Eviction {
+            names,
+            ip,
+            limit,
+            expires_at,
+        });
     }
 }
 

@@ -123,7 +123,7 @@ impl GatewayState {
             changed: _,
             evicted,
         } = self.leases.reconsider(wanted, now);
-        self.count_evictions(&evicted);
+        self.count_evictions(&evicted, now);
         let leased: Vec<IpAddr> = self.leases.addresses().collect();
         for ip in leased {
             tables.learn_again(ip, &self.leases);
@@ -183,7 +183,7 @@ impl GatewayState {
             changed: _,
             evicted,
         } = self.leases.observe(resolution, age, wanted, now);
-        self.count_evictions(&evicted);
+        self.count_evictions(&evicted, now);
         let given: BTreeSet<IpAddr> = resolution
             .addresses
             .iter()
@@ -212,13 +212,22 @@ impl GatewayState {
 
     /// Plans what time has closed. To be called when [`poll_timeout`](Self::poll_timeout) says so.
     pub fn plan_timeout(&mut self, now: Time) -> Plan {
-        let ended: BTreeSet<IpAddr> = self.leases.expire(now);
+        let forgotten: BTreeSet<IpAddr> = self.leases.expire(now);
         let mut plan = Plan::new();
         for tables in self.tables.values_mut() {
-            for ip in &ended {
-                let folded = tables.write_learned(*ip, now, &mut self.numbers, &mut plan);
+            for ip in &forgotten {
+                tables.learn_again(*ip, &self.leases);
+            }
+            let due = tables
+                .fold_again
+                .iter()
+                .take_while(|(at, _)| *at < now)
+                .map(|(_, ip)| *ip);
+            let due: BTreeSet<IpAddr> = due.chain(forgotten.iter().copied()).collect();
+            for ip in due {
+                let folded = tables.write_learned(ip, now, &mut self.numbers, &mut plan);
                 if folded.is_err() {
-                    tables.forget(*ip, &mut plan);
+                    tables.forget(ip, &mut plan);
                 }
             }
         }
@@ -227,7 +236,13 @@ impl GatewayState {
 
     /// When time has something to do here next.
     pub fn poll_timeout(&self) -> Option<Time> {
-        self.leases.poll_timeout()
+        let again = self
+            .tables
+            .values()
+            .filter_map(|tables| tables.fold_again.first());
+        // The last moment of a step counts: one step of the clock later it does not.
+        let again = again.map(|(at, _)| at.saturating_add(Time::from_nanos(1)));
+        again.chain(self.leases.poll_timeout()).min()
     }
 
     /// Plans to let a workload go: the kernel denies it everything from then on.
@@ -417,8 +432,8 @@ impl GatewayState {
     }
 
     /// What was evicted is closed before its time: nobody may rely on having opened it.
-    fn count_evictions(&mut self, evicted: &[Eviction]) {
-        if !evicted.is_empty() {
+    fn count_evictions(&mut self, evicted: &[Eviction], now: Time) {
+        if evicted.iter().any(|eviction| now <= eviction.expires_at) {
             self.lease_epoch += 1;
             self.renew_view();
         }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use dns_bindings::{Leases, Names};
 use ebpf_abi::plan::{Batch, LearnedStep, ListId as KernelListId, Op, RulesetId};
-use policy_engine::{LeaseRules, LimitError, ListId, Lists, NameRules, PortVerdict, Ruleset};
+use policy_engine::{
+    LeaseRules, LimitError, ListId, Lists, MAX_STEPS, NameRules, PortVerdict, Ruleset,
+};
 use policy_model::{Protocol, Standing, Time};
 
 use crate::plan::{Effect, Plan};
@@ -24,6 +26,8 @@ pub(crate) struct Tables {
     pub(crate) first_reason: u32,
     /// The different rules that names open an address by, and until when at the latest.
     leased: BTreeMap<IpAddr, BTreeMap<NameRules, Time>>,
+    /// Addresses with more steps than the kernel holds, and when the first of them ends.
+    pub(crate) fold_again: BTreeSet<(Time, IpAddr)>,
     /// What is written of learned addresses.
     pub(crate) learned: BTreeMap<IpAddr, Vec<LearnedStep>>,
     /// Addresses whose row may or may not have been written.
@@ -85,6 +89,7 @@ impl Tables {
             written: 0,
             first_reason,
             leased: BTreeMap::new(),
+            fold_again: BTreeSet::new(),
             learned: BTreeMap::new(),
             unknown: BTreeSet::new(),
         }
@@ -145,8 +150,11 @@ impl Tables {
         numbers: &mut Numbers,
         plan: &mut Plan,
     ) -> Result<(), LimitError> {
-        let live = self.live(ip, now);
-        let steps = self.ruleset.fold(&mut self.lists, ip, &live)?;
+        let standing = self.standing(ip, now);
+        self.fold_again.retain(|(_, address)| *address != ip);
+        self.fold_again
+            .extend(Self::fold_again_at(&standing, now).map(|at| (at, ip)));
+        let steps = self.ruleset.fold(&mut self.lists, ip, &standing)?;
         self.write_lists(numbers, plan);
         let steps: Vec<LearnedStep> = steps
             .iter()
@@ -217,21 +225,39 @@ impl Tables {
         u32::try_from(index).ok().map(ListId)
     }
 
-    /// What is leased of an address and not over.
-    fn live(&mut self, ip: IpAddr, now: Time) -> Vec<LeaseRules> {
-        let Some(leased) = self.leased.get_mut(&ip) else {
-            return Vec::new();
+    /// What is leased of an address: what is live by itself, and what is over as one, with the latest of its ends.
+    ///
+    /// The step that is over opens nothing new. It is what flows that began under it are judged by when rules change.
+    fn standing(&self, ip: IpAddr, now: Time) -> Vec<LeaseRules> {
+        let leased = self.leased.get(&ip).into_iter().flatten();
+        let (live, over): (Vec<_>, Vec<_>) =
+            leased.partition(|(_, expires_at)| now <= **expires_at);
+        let ended = over
+            .iter()
+            .map(|(_, expires_at)| **expires_at)
+            .max()
+            .unwrap_or_default();
+        let over = over.into_iter().map(|(rules, _)| (rules, ended));
+        let live = live
+            .into_iter()
+            .map(|(rules, expires_at)| (rules, *expires_at));
+        over.chain(live)
+            .map(|(rules, expires_at)| LeaseRules {
+                rules: rules.clone(),
+                expires_at,
+            })
+            .collect()
+    }
+
+    /// When an address must be folded again although no lease of it goes: its latest steps may have been cut.
+    fn fold_again_at(standing: &[LeaseRules], now: Time) -> Option<Time> {
+        let live = || {
+            standing
+                .iter()
+                .map(|lease| lease.expires_at)
+                .filter(|expires_at| now <= *expires_at)
         };
-        leased.retain(|_, expires_at| now <= *expires_at);
-        let live = leased.iter().map(|(rules, expires_at)| LeaseRules {
-            rules: rules.clone(),
-            expires_at: *expires_at,
-        });
-        let live: Vec<LeaseRules> = live.collect();
-        if live.is_empty() {
-            self.leased.remove(&ip);
-        }
-        live
+        (standing.len() > MAX_STEPS).then(|| live().min()).flatten()
     }
 
     fn put_learned(&self, address: IpAddr, steps: Vec<LearnedStep>, plan: &mut Plan) {

@@ -102,6 +102,45 @@ fn names_that_share_an_address_close_step_by_step() {
 }
 
 #[test]
+fn a_reload_after_expiry_knows_what_flows_began_under() {
+    let timing = Timing {
+        memory: Duration::from_secs(3_600),
+        ..Timing::EXACT
+    };
+    let mut state = GatewayState::new(timing, Limits::default());
+    let plan = hold(&mut state, ONE_NAME);
+    state.applied(plan);
+    let plan = state
+        .plan_answer(
+            &answer("api.example.com", &["203.0.113.7"], 60),
+            Duration::ZERO,
+            NOW,
+        )
+        .unwrap();
+    state.applied(plan);
+    let later = NOW + Duration::from_secs(600);
+    let plan = state.plan_timeout(later);
+    assert!(
+        plan.is_empty(),
+        "its end is the kernel's business: {plan:?}"
+    );
+    state.applied(plan);
+    // The row that is over is written for the new rules, too: a flow that is judged again uses its first step.
+    let plan = hold_at(&mut state, ONE_NAME, later);
+    assert_eq!(learned(&plan), [("203.0.113.7".to_owned(), vec![1_060])]);
+    state.applied(plan);
+    // What the new rules do not want, they do not remember either.
+    let plan = hold_at(&mut state, OTHER_NAME, later);
+    assert_eq!(learned(&plan), []);
+    state.applied(plan);
+    let plan = hold_at(&mut state, ONE_NAME, later);
+    state.applied(plan);
+    let plan = state.plan_timeout(NOW + Duration::from_secs(60 + 3_601));
+    assert_eq!(state.poll_timeout(), None);
+    state.applied(plan);
+}
+
+#[test]
 fn what_the_kernel_refused_is_written_again() {
     let mut state = held(ONE_NAME);
     let answer = answer("api.example.com", &["203.0.113.7"], 60);
@@ -359,6 +398,13 @@ metadata: {name: one}
 spec: {egress: [{action: Allow, to: [{fqdn: ["api.example.com"]}], ports: [{protocol: TCP, port: 8443}]}]}
 "#;
 
+const OTHER_NAME: &str = r#"
+apiVersion: egret.dev/v1alpha1
+kind: EgressPolicy
+metadata: {name: one}
+spec: {egress: [{action: Allow, to: [{fqdn: ["other.example.net"]}], ports: [{protocol: TCP, port: 443}]}]}
+"#;
+
 const TWO_NAMES: &str = r#"
 apiVersion: egret.dev/v1alpha1
 kind: EgressPolicy
@@ -381,10 +427,18 @@ fn state() -> GatewayState {
 }
 
 fn hold(state: &mut GatewayState, policy: &str) -> Plan {
-    hold_asking(state, policy, "192.0.2.53")
+    hold_at(state, policy, NOW)
+}
+
+fn hold_at(state: &mut GatewayState, policy: &str, now: Time) -> Plan {
+    hold_with(state, policy, "192.0.2.53", now)
 }
 
 fn hold_asking(state: &mut GatewayState, policy: &str, resolver: &str) -> Plan {
+    hold_with(state, policy, resolver, NOW)
+}
+
+fn hold_with(state: &mut GatewayState, policy: &str, resolver: &str, now: Time) -> Plan {
     let world = World {
         resolvers: vec![Resolver {
             address: resolver.parse().unwrap(),
@@ -400,7 +454,7 @@ fn hold_asking(state: &mut GatewayState, policy: &str, resolver: &str) -> Plan {
         &policies,
         &world,
         &Settings::default(),
-        NOW,
+        now,
     );
     planned.unwrap().0
 }
