@@ -36,6 +36,33 @@ fn a_rule_that_is_added_opens_and_one_that_is_taken_away_closes() {
     });
 }
 
+/// Judged again, a connection is held to what it began under: its lease is over, and the new rules still want the name.
+#[test]
+fn a_reload_after_expiry_leaves_established_connections_alone() {
+    in_lab(|lab| {
+        let mut running = lab
+            .held(&Lab::allowing(&["short.example.com"]))
+            .start_probe(&[
+                "open kept short.example.com:7",
+                "say kept before",
+                "until failed tcp 203.0.113.12:7 expired",
+                "until ok tcp v4.example.com:7 reloaded",
+                "say kept after",
+                "tcp 203.0.113.12:7 new",
+            ]);
+        let begun: Vec<_> = (0..3).map(|_| running.sight()).collect();
+        assert_eq!(begun[2].text.as_deref(), Some("EPERM"), "{begun:#?}");
+        running.edit_policy(&Lab::allowing(&["short.example.com", "v4.example.com"]));
+        assert_eq!(running.sight().text.as_deref(), Some("reloaded"));
+        assert_eq!(running.sight().text.as_deref(), Some("after"));
+        assert_eq!(
+            running.sight().error.as_deref(),
+            Some("EPERM"),
+            "new ones stay closed"
+        );
+    });
+}
+
 #[test]
 fn a_broken_edit_is_reported_and_the_last_good_rules_stay() {
     in_lab(|lab| {
