@@ -12,9 +12,12 @@ use crate::held::is_root;
 /// other, and returns all that was shown.
 fn on_terminal(line: &str, typing: &[(&str, &[u8])]) -> String {
     let terminal = openpty(None, None).expect("a terminal");
-    let mut command = Command::new("setsid");
+    // A shell cannot catch what was ignored when it started, and whoever runs the tests may have ignored it
+    // (`nohup`, a job in the background of a script).
+    let mut command = Command::new("env");
     command
-        .args(["--ctty", "--wait", "sh", "-c", line])
+        .args(["--default-signal=INT,QUIT,HUP,TSTP"])
+        .args(["setsid", "--ctty", "--wait", "sh", "-c", line])
         .env("HELD", env!("CARGO_BIN_EXE_gateway-sandbox-held"))
         .stdin(Stdio::from(
             terminal.slave.try_clone().expect("a descriptor"),
