@@ -200,8 +200,8 @@ impl GatewayState {
                     tables.learn(*ip, rules, lease.expires_at);
                 }
             }
-            for ip in &taken {
-                tables.learn_again(*ip, &self.leases);
+            for eviction in &evicted {
+                tables.unlearn(eviction, &self.leases);
             }
             for ip in given.union(&taken) {
                 tables.write_learned(*ip, now, &mut self.numbers, &mut plan)?;

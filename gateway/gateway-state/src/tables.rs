@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use dns_bindings::{Leases, Names};
+use dns_bindings::{Eviction, Leases, Names};
 use ebpf_abi::plan::{Batch, LearnedStep, ListId as KernelListId, Op, RulesetId};
 use policy_engine::{
     LeaseRules, LimitError, ListId, Lists, MAX_STEPS, NameRules, PortVerdict, Ruleset,
@@ -130,12 +130,25 @@ impl Tables {
         *latest = (*latest).max(expires_at);
     }
 
-    /// Forgets what is known of an address and takes its leases in again: one of them was taken back before its time.
+    /// Forgets what is known of an address and takes its leases in again.
     pub(crate) fn learn_again(&mut self, ip: IpAddr, leases: &Leases) {
         self.leased.remove(&ip);
         for lease in leases.of(ip) {
             let rules = self.rules_of(&lease.names);
             self.learn(ip, &rules, lease.expires_at);
+        }
+    }
+
+    /// One lease was taken back before its time. Only where it was the one that lasts longest for its rules does anything
+    /// change: what is idlest mostly ends first, and an address may have a great many leases.
+    pub(crate) fn unlearn(&mut self, evicted: &Eviction, leases: &Leases) {
+        let rules = self.rules_of(&evicted.names);
+        let latest = self
+            .leased
+            .get(&evicted.ip)
+            .and_then(|leased| leased.get(&rules));
+        if latest.is_some_and(|latest| *latest <= evicted.expires_at) {
+            self.learn_again(evicted.ip, leases);
         }
     }
 
