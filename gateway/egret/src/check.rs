@@ -4,7 +4,7 @@ mod summary;
 
 use std::process::ExitCode;
 
-use policy_dialects::{Context, codes, read_set};
+use policy_dialects::{Context, Reading, codes, read_set};
 use policy_engine::compile;
 use policy_model::{Diagnostic, Level, Origin, Policy, Settings, Subject, Workload, World};
 
@@ -51,7 +51,11 @@ impl Checked {
         let texts = files
             .iter()
             .map(|file| (file.name.as_str(), file.text.as_str()));
-        let (policies, mut diagnostics) = read_set(texts, &Context::default());
+        let Reading {
+            policies,
+            mut diagnostics,
+            ..
+        } = read_set(texts, &Context::default());
         diagnostics.append(&mut compiled(&policies));
         diagnostics.sort_by(|a, b| place(a).cmp(&place(b)));
         Self {

@@ -17,7 +17,7 @@ use policy_cases::{
     Observed, ObservedQuery, ResponseSpec, Scene, SceneError, SettingsSpec, Test, ToSpec, Trial,
     TrialKind, decode_responses,
 };
-use policy_dialects::{Context, read_set};
+use policy_dialects::{Context, Reading, read_set};
 use policy_engine::{Age, Compiled, Explanation, Flow, NamedLease, Ruling, Verdict, compile};
 use policy_model::{Diagnostic, Level, ObjectRef, Origin, PodIdentity, Policy, Workload, World};
 
@@ -282,7 +282,11 @@ fn policies(args: &ExplainArgs) -> Result<(Vec<Policy>, Vec<Diagnostic>), Explai
     let texts = files
         .iter()
         .map(|file| (file.name.as_str(), file.text.as_str()));
-    let (policies, diagnostics) = read_set(texts, &context);
+    let Reading {
+        policies,
+        diagnostics,
+        ..
+    } = read_set(texts, &context);
     let refused: Vec<Diagnostic> = diagnostics
         .iter()
         .filter(|diagnostic| diagnostic.level == Level::Refused)
@@ -396,6 +400,7 @@ fn this_machine(stand_in: World) -> World {
             .iter()
             .filter_map(|zone| Name::parse(zone).ok())
             .collect(),
+        ..World::default()
     }
 }
 

@@ -460,7 +460,11 @@ fn hold_with(state: &mut GatewayState, policy: &str, resolver: &str, now: Time) 
 }
 
 fn policies(text: &str) -> Vec<Policy> {
-    let (policies, diagnostics) = policy_dialects::read("test.yaml", text, &Context::default());
+    let policy_dialects::Reading {
+        policies,
+        diagnostics,
+        ..
+    } = policy_dialects::read("test.yaml", text, &Context::default());
     assert!(diagnostics.is_empty(), "{diagnostics:?}");
     policies
 }

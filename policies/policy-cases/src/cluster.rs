@@ -130,6 +130,7 @@ impl Cluster {
                 labels: Some(labels),
                 service_account: Some(service_account),
                 node_labels: Some(Labels::new()),
+                ..PodIdentity::default()
             },
             ..Workload::default()
         }

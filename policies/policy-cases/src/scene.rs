@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use dns_names::{Name, Rcode, RecordType, Resolution};
 use policy_dialects::decode::Findings;
-use policy_dialects::{Context, Others, read_set};
+use policy_dialects::{Context, Others, Reading, read_set};
 use policy_engine::NamedLease;
 use policy_model::{
     DefaultVerdict, Diagnostic, Level, Peer, Peers, Policy, Protocol, Resolver, Settings, Time,
@@ -146,7 +146,11 @@ impl Scene {
             .iter()
             .map(|file| (file.name.as_str(), file.text.as_str()))
             .chain(inline);
-        let (policies, mut diagnostics) = read_set(texts, &context);
+        let Reading {
+            policies,
+            mut diagnostics,
+            ..
+        } = read_set(texts, &context);
         if let Some(inline) = &file.inline {
             for diagnostic in diagnostics
                 .iter_mut()
@@ -390,7 +394,8 @@ impl Scene {
             | Peer::Pods(_)
             | Peer::Nodes(_)
             | Peer::Service(_)
-            | Peer::Set(_) => false,
+            | Peer::Set(_)
+            | Peer::Endpoints(_) => false,
         };
         let rules = self.policies.iter().flat_map(|policy| &policy.rules);
         rules

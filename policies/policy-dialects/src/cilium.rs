@@ -9,4 +9,24 @@ mod lower;
 mod ports;
 mod v2;
 
-pub(crate) use lower::read;
+use crate::catalog::{Kind, Role};
+use crate::kubernetes::Scope;
+
+pub(crate) const KINDS: &[Kind] = &[
+    Kind {
+        group: "cilium.io",
+        kind: "CiliumNetworkPolicy",
+        versions: &["v2"],
+        scope: Scope::Namespaced,
+        fields: &["spec", "specs", "status"],
+        role: Role::Policy(lower::read),
+    },
+    Kind {
+        group: "cilium.io",
+        kind: "CiliumClusterwideNetworkPolicy",
+        versions: &["v2"],
+        scope: Scope::Cluster,
+        fields: &["spec", "specs", "status"],
+        role: Role::Policy(lower::read),
+    },
+];

@@ -8,6 +8,7 @@
 //! them. What this crate deliberately does not do: it opens no file, and it decides nothing.
 #![forbid(unsafe_code)]
 
+mod catalog;
 mod cidr;
 mod cilium;
 pub mod codes;
@@ -16,9 +17,11 @@ pub mod decode;
 mod kubernetes;
 mod lints;
 mod native;
-mod objects;
+mod object;
+mod read;
 mod suggest;
+mod surroundings;
 pub mod yaml;
 
 pub use context::{CiliumFlags, Context, Others};
-pub use objects::{read, read_document, read_documents, read_set};
+pub use read::{Reading, read, read_document, read_documents, read_set};

@@ -27,6 +27,7 @@ pub(crate) fn guards(policy: &Policy, findings: &mut Findings) {
                 | Peer::Pods(_)
                 | Peer::Nodes(_)
                 | Peer::Service(_)
+                | Peer::Endpoints(_)
                 | Peer::Set(_) => {}
             }
         }

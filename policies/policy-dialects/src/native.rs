@@ -5,4 +5,24 @@
 mod lower;
 mod v1alpha1;
 
-pub(crate) use lower::read;
+use crate::catalog::{Kind, Role};
+use crate::kubernetes::Scope;
+
+pub(crate) const KINDS: &[Kind] = &[
+    Kind {
+        group: "egret.dev",
+        kind: "EgressPolicy",
+        versions: &["v1alpha1"],
+        scope: Scope::Anywhere,
+        fields: &["spec", "status"],
+        role: Role::Policy(lower::read),
+    },
+    Kind {
+        group: "egret.dev",
+        kind: "ClusterEgressPolicy",
+        versions: &["v1alpha1"],
+        scope: Scope::Cluster,
+        fields: &["spec", "status"],
+        role: Role::Policy(lower::read),
+    },
+];

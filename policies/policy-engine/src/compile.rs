@@ -156,6 +156,7 @@ fn what_it_selects_by(subject: &Subject) -> &'static str {
                 "service account"
             }
         }
+        Subject::Endpoints(_) => "labels",
         Subject::All | Subject::Plain(_) => "identity",
     }
 }

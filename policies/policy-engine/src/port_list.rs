@@ -169,9 +169,14 @@ const fn mask(prefix_len: u8) -> u16 {
 
 /// The same ports in order, without overlaps, so that [`covers`] may search.
 pub(crate) fn normalised(ports: Ports) -> Ports {
-    let Ports::Only(mut matches) = ports else {
-        return ports;
-    };
+    match ports {
+        Ports::Any => Ports::Any,
+        Ports::Only(matches) => Ports::Only(merged(matches)),
+        Ports::AllBut(matches) => Ports::AllBut(merged(matches)),
+    }
+}
+
+fn merged(mut matches: Vec<PortMatch>) -> Vec<PortMatch> {
     matches.retain(|one| one.first <= one.last);
     matches.sort_unstable();
     let mut merged: Vec<PortMatch> = Vec::with_capacity(matches.len());
@@ -186,23 +191,50 @@ pub(crate) fn normalised(ports: Ports) -> Ports {
             Some(_) | None => merged.push(one),
         }
     }
-    Ports::Only(merged)
+    merged
 }
 
-/// Whether [normalised] ports cover a flow's; an unnamed protocol is covered by "every protocol" alone.
+/// Whether [normalised] ports cover a flow's; an unnamed protocol is covered by "every protocol" and "all but" alone.
 pub(crate) fn covers(ports: &Ports, key: PortKey) -> bool {
-    match (ports, key.protocol) {
-        (Ports::Any, _) => true,
-        (Ports::Only(_), None) => false,
-        (Ports::Only(matches), Some(protocol)) => {
-            let after =
-                matches.partition_point(|one| (one.protocol, one.first) <= (protocol, key.port));
-            after
-                .checked_sub(1)
-                .map(|at| matches[at])
-                .is_some_and(|one| one.protocol == protocol && key.port <= one.last)
-        }
+    match ports {
+        Ports::Any => true,
+        Ports::Only(matches) => is_among(matches, key),
+        Ports::AllBut(matches) => !is_among(matches, key),
     }
+}
+
+fn is_among(matches: &[PortMatch], key: PortKey) -> bool {
+    let Some(protocol) = key.protocol else {
+        return false;
+    };
+    let after = matches.partition_point(|one| (one.protocol, one.first) <= (protocol, key.port));
+    after
+        .checked_sub(1)
+        .map(|at| matches[at])
+        .is_some_and(|one| one.protocol == protocol && key.port <= one.last)
+}
+
+/// The first without the second; both in any order.
+pub(crate) fn subtract(matches: &[PortMatch], except: &[PortMatch]) -> Vec<PortMatch> {
+    let mut left = matches.to_vec();
+    for cut in except {
+        left = left
+            .into_iter()
+            .flat_map(|one| {
+                if one.protocol != cut.protocol || cut.last < one.first || one.last < cut.first {
+                    return [Some(one), None];
+                }
+                let below = cut.first.checked_sub(1).filter(|last| one.first <= *last);
+                let above = cut.last.checked_add(1).filter(|first| *first <= one.last);
+                [
+                    below.map(|last| PortMatch { last, ..one }),
+                    above.map(|first| PortMatch { first, ..one }),
+                ]
+            })
+            .flatten()
+            .collect();
+    }
+    left
 }
 
 /// What both cover.
@@ -210,6 +242,7 @@ pub(crate) fn intersect(left: &Ports, right: &[PortMatch]) -> Ports {
     let left = match left {
         Ports::Any => return Ports::Only(right.to_vec()),
         Ports::Only(left) => left,
+        Ports::AllBut(except) => return Ports::Only(subtract(right, except)),
     };
     let both = left.iter().flat_map(|a| {
         right

@@ -143,7 +143,7 @@ impl<'a> Walk<'a> {
 fn port_matches(clause: &Clause) -> &[policy_model::PortMatch] {
     match &clause.ports {
         policy_model::Ports::Any => &[],
-        policy_model::Ports::Only(matches) => matches,
+        policy_model::Ports::Only(matches) | policy_model::Ports::AllBut(matches) => matches,
     }
 }
 

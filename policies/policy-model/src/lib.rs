@@ -9,7 +9,10 @@
 //! (policy-engine does), and has no clock. Times are [`core::time::Duration`] since boot.
 #![forbid(unsafe_code)]
 
+mod cluster;
 mod diagnostic;
+mod endpoint;
+mod expression;
 mod guarded;
 mod origin;
 mod peer;
@@ -24,12 +27,20 @@ mod tier;
 mod workload;
 mod world;
 
+pub use cluster::{
+    Backend, Cluster, ContainerPort, HostEndpoint, NAMESPACE_NAME_LABEL, NamespacedName,
+    NetworkSet, Node, Pod, Service, ServicePort,
+};
 pub use diagnostic::{Diagnostic, Level};
+pub use endpoint::{Endpoint, EndpointScope};
+pub use expression::{Expression, LabelValue};
 pub use guarded::Guarded;
 pub use origin::{ObjectRef, Origin};
-pub use peer::{Block, Entity, FqdnBy, FqdnPeer, Peer, PodPeer, Scope, ServicePeer};
+pub use peer::{
+    Block, EndpointPeer, Entity, FqdnBy, FqdnPeer, Peer, PodPeer, Scope, ServicePeer, ServiceRef,
+};
 pub use policy::{DenyStyle, DnsFilter, Policy, StagedChange, Standing};
-pub use ports::{PortMatch, Ports, Protocol};
+pub use ports::{NamedPort, NamedPorts, PortMatch, Ports, Protocol};
 pub use preset::{METADATA_ADDRESSES, METADATA_NAMES, Preset};
 pub use rule::{Action, HttpMatch, Peers, Rule, SniCondition};
 pub use selector::{LabelExpression, LabelOperator, LabelSelector, Labels};

@@ -3,6 +3,8 @@ use std::sync::Arc;
 use dns_names::NamePattern;
 use ipnet::IpNet;
 
+use crate::endpoint::EndpointScope;
+use crate::expression::Expression;
 use crate::preset::Preset;
 use crate::selector::LabelSelector;
 
@@ -14,12 +16,14 @@ pub enum Peer {
     Entity(Entity),
     /// A cloud's metadata service on its own ports, and the leave to pass the guard there.
     Metadata(Preset),
-    /// Pods by selector. No engine of one machine knows pods: closed there.
+    /// Pods by selector. Where no cluster is known: closed.
     Pods(PodPeer),
-    /// Nodes by label; likewise.
+    /// Nodes by label: every address of theirs, and so what runs in their network. Likewise.
     Nodes(LabelSelector),
-    /// A Service by name; likewise.
+    /// The backends of Services; likewise.
     Service(ServicePeer),
+    /// Endpoints and network sets by expression, ranges and their opposites (Calico); likewise where it selects.
+    Endpoints(EndpointPeer),
     /// A named `EgressSet` that was not found among the given objects; closed. Found ones are written out by the dialect.
     Set(Arc<str>),
 }
@@ -74,13 +78,18 @@ pub enum FqdnBy {
 pub enum Entity {
     /// Everything outside: `0.0.0.0/0` and `::/0` of scope `outside`.
     World,
-    /// The host's own addresses, loopback not among them.
+    /// The IPv4 half of it.
+    WorldIpv4,
+    WorldIpv6,
+    /// The host's own addresses, loopback not among them; for a pod, those of the node it runs on.
     Host,
+    /// The cluster's other nodes.
+    RemoteNode,
     /// The host's loopback: 127.0.0.0/8, ::1, and the unspecified addresses, which Linux sends there.
     Loopback,
     /// The known resolvers, over UDP and TCP on the port each listens on, whatever wider ports the rule says.
     Dns,
-    /// Everything of the cluster: nothing on a machine without one.
+    /// Everything of the cluster, pods and nodes: nothing on a machine without one.
     Cluster,
     /// The cluster's API server: nothing on a machine without one.
     KubeApiserver,
@@ -92,6 +101,9 @@ impl Entity {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::World => "world",
+            Self::WorldIpv4 => "world-ipv4",
+            Self::WorldIpv6 => "world-ipv6",
+            Self::RemoteNode => "remote-node",
             Self::Host => "host",
             Self::Loopback => "loopback",
             Self::Dns => "dns",
@@ -102,17 +114,45 @@ impl Entity {
     }
 }
 
-/// Pods by namespace and label.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Pods by namespace and label. Pods in the host's network are their node, and never meant.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PodPeer {
-    /// Nothing: the policy's own namespace.
+    /// Only this namespace: the policy's own, where `namespaces` is nothing.
+    pub namespace: Option<Arc<str>>,
     pub namespaces: Option<LabelSelector>,
     pub pods: LabelSelector,
+    /// Any of these; empty is no condition.
+    pub service_accounts: Vec<Arc<str>>,
 }
 
-/// One Service.
+/// The backends of one or more Services.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServicePeer {
-    pub namespace: Arc<str>,
-    pub name: Arc<str>,
+    /// Nothing: every namespace.
+    pub namespace: Option<Arc<str>>,
+    pub service: ServiceRef,
+    /// Whether only the ports of its backends are meant (Calico, native), not those endpoints on the rule's ports
+    /// (Cilium).
+    pub with_ports: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ServiceRef {
+    Name(Arc<str>),
+    Labels(LabelSelector),
+}
+
+/// Destinations by everything Calico can say of one; all given parts must hold.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct EndpointPeer {
+    /// Pods, host endpoints and network sets for whose labels this holds ([`Endpoint::label`](crate::Endpoint::label)).
+    pub selector: Option<Expression>,
+    /// No address of these.
+    pub not_selector: Option<Expression>,
+    /// Which kinds of endpoint `selector` means.
+    pub scope: EndpointScope,
+    /// In one of these; empty is no condition.
+    pub nets: Vec<IpNet>,
+    /// In none of these.
+    pub not_nets: Vec<IpNet>,
 }

@@ -49,6 +49,35 @@ pub enum Ports {
     Any,
     /// Any of these; an empty list matches nothing.
     Only(Vec<PortMatch>),
+    /// Every protocol and port but these (Calico's `notProtocol`, and `notPorts` without a protocol).
+    AllBut(Vec<PortMatch>),
+}
+
+/// Ports that mean another number on each destination: the named ports of its containers. They change what a rule's
+/// [`Ports`] say of a destination that is a pod (or host endpoint) of the cluster:
+/// the rule covers `(ports ∪ any_of) \ (none_of ∪ except)`. An address that has no named ports is covered by
+/// `ports \ except`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct NamedPorts {
+    pub any_of: Vec<NamedPort>,
+    /// Calico's named `notPorts`.
+    pub none_of: Vec<NamedPort>,
+    /// Calico's numeric `notPorts`, which take from `any_of` too. [`Ports`] already lack them.
+    pub except: Vec<PortMatch>,
+}
+
+/// A container port by its name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NamedPort {
+    /// Nothing: whatever protocol the port of that name has.
+    pub protocol: Option<Protocol>,
+    pub name: std::sync::Arc<str>,
+}
+
+impl NamedPorts {
+    pub fn is_empty(&self) -> bool {
+        self.any_of.is_empty() && self.none_of.is_empty() && self.except.is_empty()
+    }
 }
 
 /// A range of ports of one protocol, both ends included.

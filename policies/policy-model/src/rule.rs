@@ -4,7 +4,7 @@ use dns_names::NamePattern;
 
 use crate::origin::Origin;
 use crate::peer::Peer;
-use crate::ports::Ports;
+use crate::ports::{NamedPorts, Ports};
 
 /// One rule: a match (any of `peers`, and any of `ports`) and what to do with it.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,6 +16,7 @@ pub struct Rule {
     pub action: Action,
     pub peers: Peers,
     pub ports: Ports,
+    pub named_ports: NamedPorts,
     /// Cilium's `rules.dns`: the names that may be asked of the servers this rule allows. Such a rule opens known
     /// resolvers only, because no other server's queries pass the filter.
     pub questions: Option<Vec<NamePattern>>,
@@ -40,6 +41,11 @@ impl Rule {
             action,
             peers: Peers::Any,
             ports: Ports::Any,
+            named_ports: NamedPorts {
+                any_of: Vec::new(),
+                none_of: Vec::new(),
+                except: Vec::new(),
+            },
             questions: None,
             allow_private: false,
             sni: None,

@@ -1,5 +1,7 @@
 use std::sync::Arc;
 
+use crate::endpoint::Endpoint;
+use crate::expression::Expression;
 use crate::selector::{LabelSelector, Labels};
 use crate::workload::{PodIdentity, Workload};
 
@@ -10,6 +12,8 @@ pub enum Subject {
     All,
     Kubernetes(KubernetesSubject),
     Plain(PlainSubject),
+    /// Pods and host endpoints for whose labels an expression holds (Calico).
+    Endpoints(Expression),
 }
 
 /// A subject by what Kubernetes knows; all given parts must hold.
@@ -22,6 +26,9 @@ pub struct KubernetesSubject {
     /// Any of these; empty is no condition.
     pub service_accounts: Vec<Arc<str>>,
     pub nodes: Option<LabelSelector>,
+    /// Whether pods in the host's network are selected too. The upstream kinds never select those, because their data
+    /// planes cannot tell them from the node.
+    pub host_network: bool,
 }
 
 /// A subject by what plain Linux knows; all given parts must hold.
@@ -54,7 +61,7 @@ pub enum Selects {
 }
 
 impl Selects {
-    const fn from_bool(holds: bool) -> Self {
+    pub(crate) const fn from_bool(holds: bool) -> Self {
         if holds { Self::Yes } else { Self::No }
     }
 
@@ -70,6 +77,23 @@ impl Selects {
             (Self::Yes, Self::Yes) => Self::Yes,
         }
     }
+
+    /// One of them must hold: one Yes is Yes, whatever is unknown.
+    pub const fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Yes, _) | (_, Self::Yes) => Self::Yes,
+            (Self::Unknown, _) | (_, Self::Unknown) => Self::Unknown,
+            (Self::No, Self::No) => Self::No,
+        }
+    }
+
+    pub const fn negated(self) -> Self {
+        match self {
+            Self::Yes => Self::No,
+            Self::No => Self::Yes,
+            Self::Unknown => Self::Unknown,
+        }
+    }
 }
 
 impl Subject {
@@ -78,6 +102,7 @@ impl Subject {
             Self::All => Selects::Yes,
             Self::Kubernetes(subject) => subject.selects(&workload.pod, workload.command),
             Self::Plain(subject) => subject.selects(workload),
+            Self::Endpoints(expression) => Endpoint::of_workload(workload).selects(expression),
         }
     }
 }
@@ -90,7 +115,11 @@ impl KubernetesSubject {
             pods,
             service_accounts,
             nodes,
+            host_network,
         } = self;
+        if pod.host_network && !host_network {
+            return Selects::No;
+        }
         let own_namespace = match (namespace, &pod.namespace) {
             (None, _) => Selects::Yes,
             (Some(_), None) if command => Selects::Yes,

@@ -1,3 +1,4 @@
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::selector::Labels;
@@ -18,6 +19,8 @@ pub struct Workload {
     /// Path below the cgroup root, with the leading slash.
     pub cgroup: Option<Arc<str>>,
     pub container: Option<Container>,
+    /// One of Calico's host endpoints, with its labels in `pod.labels`: it is no pod and in no namespace.
+    pub host_endpoint: Option<Arc<str>>,
 }
 
 /// What Kubernetes knows of a pod.
@@ -27,7 +30,13 @@ pub struct PodIdentity {
     pub namespace_labels: Option<Labels>,
     pub labels: Option<Labels>,
     pub service_account: Option<Arc<str>>,
+    pub service_account_labels: Option<Labels>,
+    pub node: Option<Arc<str>>,
     pub node_labels: Option<Labels>,
+    /// It shares the network of its node.
+    pub host_network: bool,
+    /// Its own addresses: free, where it has a network of its own.
+    pub addresses: Vec<IpAddr>,
 }
 
 /// What a container runtime knows of a container.

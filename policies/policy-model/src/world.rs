@@ -1,7 +1,9 @@
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use dns_names::Name;
 
+use crate::cluster::Cluster;
 use crate::guarded::{Guarded, embedded_v4};
 use crate::preset::METADATA_ADDRESSES;
 
@@ -14,6 +16,8 @@ pub struct World {
     pub resolvers: Vec<Resolver>,
     /// Zones a stub resolver appends to short names (`search` of resolv.conf).
     pub search: Vec<Name>,
+    /// The cluster around it; nothing in it on a machine without one.
+    pub cluster: Arc<Cluster>,
 }
 
 /// A known resolver: queries to it go over UDP and TCP.

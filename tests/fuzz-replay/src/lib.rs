@@ -126,7 +126,11 @@ pub fn policy_read(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else {
         return;
     };
-    let (policies, diagnostics) = policy_dialects::read("fuzz.yaml", text, &Context::default());
+    let policy_dialects::Reading {
+        policies,
+        diagnostics,
+        ..
+    } = policy_dialects::read("fuzz.yaml", text, &Context::default());
     // YAML breaks lines at a carriage return, too; and what is missing at the end is missing on the line after it.
     let breaks = text.matches(['\n', '\r']).count();
     let lines = u32::try_from(breaks).unwrap_or(u32::MAX).saturating_add(2);

@@ -181,7 +181,8 @@ fn wildcards(policies: &[Policy]) -> Vec<Wildcard<'_>> {
             | Peer::Pods(_)
             | Peer::Nodes(_)
             | Peer::Service(_)
-            | Peer::Set(_) => None,
+            | Peer::Set(_)
+            | Peer::Endpoints(_) => None,
         });
         for pattern in names
             .chain(rule.questions.iter().flatten())

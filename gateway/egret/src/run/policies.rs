@@ -85,7 +85,11 @@ impl Policies {
         let texts = files
             .iter()
             .map(|file| (file.name.as_str(), file.text.as_str()));
-        let (policies, diagnostics) = policy_dialects::read_set(texts, &self.context());
+        let policy_dialects::Reading {
+            policies,
+            diagnostics,
+            ..
+        } = policy_dialects::read_set(texts, &self.context());
         if diagnostics
             .iter()
             .any(|diagnostic| diagnostic.level == Level::Refused)

@@ -52,6 +52,7 @@ impl Surroundings {
                 .iter()
                 .filter_map(|zone| Name::parse(zone).ok())
                 .collect(),
+            ..World::default()
         };
         Ok(Self { world, upstreams })
     }

@@ -135,8 +135,11 @@ impl Interception {
         };
         let state = GatewayState::new(Timing::default(), LeaseLimits::default());
         let mut owner = Owner::new(state, table, held, observer.clone());
-        let (policies, diagnostics) =
-            policy_dialects::read("test.yaml", POLICY, &Context::default());
+        let policy_dialects::Reading {
+            policies,
+            diagnostics,
+            ..
+        } = policy_dialects::read("test.yaml", POLICY, &Context::default());
         assert!(diagnostics.is_empty(), "{diagnostics:?}");
         owner.hold(&policies).unwrap();
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use egret::policy_files::PolicyFile;
 use egret::render::{self, Look};
-use policy_dialects::{Context, read};
+use policy_dialects::{Context, Reading, read};
 use policy_engine::compile;
 use policy_model::{Policy, Settings, Subject, Workload, World};
 
@@ -70,7 +70,11 @@ fn every_case_becomes_what_it_became() {
 
 fn golden(case: &Path) -> [(&'static str, String); 3] {
     let text = std::fs::read_to_string(case.join("input.yaml")).expect("text");
-    let (policies, mut diagnostics) = read("input.yaml", &text, &Context::default());
+    let Reading {
+        policies,
+        mut diagnostics,
+        ..
+    } = read("input.yaml", &text, &Context::default());
     let world = World {
         resolvers: vec![policy_cases::resolver()],
         ..World::default()

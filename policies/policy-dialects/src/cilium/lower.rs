@@ -12,7 +12,9 @@ use super::v2::{EgressSpec, EntitySpec, PeersSpec, PolicyRuleSpec, SubjectSpec};
 use crate::Context;
 use crate::codes::{self, Code};
 use crate::decode::{At, Findings};
-use crate::kubernetes::{self, MetadataSpec};
+use crate::kubernetes::MetadataSpec;
+use crate::object::Object;
+use crate::surroundings::Surroundings;
 use crate::yaml::Node;
 
 /// On an object of a dialect that cannot say `allowPrivate`: its names may hold private addresses.
@@ -20,26 +22,32 @@ const ALLOW_PRIVATE: &str = "egret.dev/allow-private";
 
 /// Reads one object of either kind; nothing where it is refused.
 pub(crate) fn read(
-    object: Node<'_>,
-    scope: kubernetes::Scope,
-    id: &ObjectRef,
-    metadata: &MetadataSpec<'_>,
+    object: &Object<'_>,
+    _surroundings: &Surroundings,
     context: &Context,
     findings: &mut Findings,
 ) -> Vec<Policy> {
     let mark = findings.mark();
-    let mut bodies: Vec<Node<'_>> = object
+    let Object {
+        node,
+        kind: _,
+        id,
+        metadata,
+        is_repeated: _,
+    } = object;
+    let scope = object.scope();
+    let mut bodies: Vec<Node<'_>> = node
         .get("spec")
         .filter(|node| !node.is_null())
         .into_iter()
         .collect();
-    if let Some(specs) = object.get("specs").filter(|node| !node.is_null()) {
+    if let Some(specs) = node.get("specs").filter(|node| !node.is_null()) {
         bodies.extend(findings.list(specs).unwrap_or_default());
     }
     if bodies.is_empty() && !findings.refused_since(mark) {
         findings.report(
             codes::CILIUM_NO_SPEC,
-            object,
+            *node,
             "a policy has `spec`, `specs` or both",
         );
     }
@@ -228,6 +236,8 @@ fn lower_egress(
             match part.ports {
                 Ports::Any => any = true,
                 Ports::Only(mut list) => merged.append(&mut list),
+                // This dialect has no such ports; more is denied where it would.
+                Ports::AllBut(_) => any = true,
             }
         }
         rules.push(Rule {
@@ -355,7 +365,8 @@ fn lower_ports(specs: Vec<PortRuleSpec>, icmps: Vec<PortMatch>, action: Action) 
             match (&mut part.ports, list) {
                 (Ports::Only(known), Ports::Only(mut more)) => known.append(&mut more),
                 (known, Ports::Any) => *known = Ports::Any,
-                (Ports::Any, Ports::Only(_)) => {}
+                // This dialect has no `AllBut`.
+                (Ports::Any | Ports::AllBut(_), Ports::Only(_)) | (_, Ports::AllBut(_)) => {}
             }
             continue;
         }

@@ -7,8 +7,11 @@ use crate::yaml::{Node, Shape};
 /// Whether a kind lives in a namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scope {
+    /// In the default namespace where it names none.
     Namespaced,
     Cluster,
+    /// In a namespace where it names one, else in none: native policies are read on plain Linux too.
+    Anywhere,
 }
 
 #[derive(Debug, Clone)]
@@ -85,7 +88,7 @@ pub(crate) fn decode_metadata<'d>(
                 );
                 return None;
             }
-            Scope::Namespaced
+            Scope::Namespaced | Scope::Anywhere
                 if !is_subdomain(namespace.value)
                     || namespace.value.contains('.')
                     || namespace.value.len() > 63 =>
@@ -97,7 +100,7 @@ pub(crate) fn decode_metadata<'d>(
                 );
                 return None;
             }
-            Scope::Namespaced => {}
+            Scope::Namespaced | Scope::Anywhere => {}
         }
     }
     Some(MetadataSpec {

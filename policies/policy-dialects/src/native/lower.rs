@@ -6,14 +6,16 @@ use std::sync::Arc;
 
 use policy_model::{
     Action, ContainerSubject, DenyStyle, DnsFilter, KubernetesSubject, LabelSelector, Labels,
-    ObjectRef, Order, Peer, Peers, PlainSubject, Policy, Rule, Standing, Subject, TierRef,
+    Order, Peer, Peers, PlainSubject, Policy, Rule, Standing, Subject, TierRef,
 };
 
 use super::v1alpha1::{DenySpec, EgressPolicySpec, ModeSpec, SubjectSpec, TierSpec};
 use crate::Context;
 use crate::codes;
 use crate::decode::Findings;
-use crate::kubernetes::{self, MetadataSpec};
+use crate::kubernetes::{MetadataSpec, Scope};
+use crate::object::Object;
+use crate::surroundings::Surroundings;
 use crate::yaml::Node;
 
 use rule::lower_rule;
@@ -23,22 +25,19 @@ const DEFAULT_PRIORITY: f64 = 1000.0;
 
 /// Reads one object of either kind; nothing where it is refused.
 pub(crate) fn read(
-    object: Node<'_>,
-    scope: kubernetes::Scope,
-    id: &ObjectRef,
-    metadata: &MetadataSpec<'_>,
+    object: &Object<'_>,
+    _surroundings: &Surroundings,
     context: &Context,
     findings: &mut Findings,
 ) -> Vec<Policy> {
     let mark = findings.mark();
-    let Some(spec_node) = object.get("spec").filter(|node| !node.is_null()) else {
-        findings.report(codes::MISSING_FIELD, object, "`spec` is missing");
+    let Some(spec_node) = object.spec(findings) else {
         return Vec::new();
     };
     let Some(spec) = EgressPolicySpec::decode(spec_node, findings) else {
         return Vec::new();
     };
-    let lowered = lower(spec, spec_node, scope, id, metadata, context, findings);
+    let lowered = lower(spec, spec_node, object, context, findings);
     if findings.refused_since(mark) {
         Vec::new()
     } else {
@@ -49,12 +48,11 @@ pub(crate) fn read(
 fn lower(
     spec: EgressPolicySpec<'_>,
     node: Node<'_>,
-    scope: kubernetes::Scope,
-    id: &ObjectRef,
-    metadata: &MetadataSpec<'_>,
+    object: &Object<'_>,
     context: &Context,
     findings: &mut Findings,
 ) -> Vec<Policy> {
+    let (id, metadata) = (&object.id, &object.metadata);
     let EgressPolicySpec {
         tier,
         priority,
@@ -65,7 +63,7 @@ fn lower(
         deny,
         egress,
     } = spec;
-    let namespaced = scope == kubernetes::Scope::Namespaced;
+    let namespaced = object.scope() == Scope::Anywhere;
     if namespaced {
         let cluster_only = [
             tier.map(|at| at.node),
@@ -95,6 +93,7 @@ fn lower(
         None if namespaced && metadata.namespace.is_some() => {
             Subject::Kubernetes(KubernetesSubject {
                 namespace,
+                host_network: true,
                 ..KubernetesSubject::default()
             })
         }
@@ -270,6 +269,7 @@ fn lower_subject(
             .map(|at| at.value.into())
             .collect(),
         nodes: None,
+        host_network: true,
     })
 }
 

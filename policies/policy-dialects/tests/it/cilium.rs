@@ -1,6 +1,6 @@
 //! Cilium policies: what they lower to, and what surprises in them.
 
-use policy_dialects::{Context, read};
+use policy_dialects::{Context, Reading, read};
 use policy_model::{DnsFilter, Entity, FqdnBy, Level, Peer, Peers, Policy, Ports, Scope, Subject};
 use test_case::test_case;
 
@@ -27,6 +27,7 @@ fn ports(policy: &Policy, rule: usize) -> Vec<String> {
     match &policy.rules[rule].ports {
         Ports::Any => vec!["any".into()],
         Ports::Only(ports) => ports.iter().map(ToString::to_string).collect(),
+        Ports::AllBut(ports) => ports.iter().map(|port| format!("not {port}")).collect(),
     }
 }
 
@@ -328,7 +329,7 @@ fn a_policy_without_a_namespace_is_in_that_of_the_context() {
         default_namespace: "team".into(),
         ..Context::default()
     };
-    let (policies, _) = read("p.yaml", &text, &context);
+    let Reading { policies, .. } = read("p.yaml", &text, &context);
     assert_eq!(policies[0].id.to_string(), "CiliumNetworkPolicy/team/p");
 }
 

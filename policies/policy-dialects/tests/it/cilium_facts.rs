@@ -1,6 +1,6 @@
 //! Facts about Cilium's validation, from data beside the clone.
 
-use policy_dialects::{CiliumFlags, Context, read};
+use policy_dialects::{CiliumFlags, Context, Reading, read};
 use policy_model::Level;
 use serde_json::{Map, Value, json};
 
@@ -14,7 +14,11 @@ fn facts() -> Option<Value> {
 
 /// Whether Cilium's admission would take the policy, and the findings.
 fn accepted(policy: &Value, context: &Context) -> (bool, String) {
-    let (policies, diagnostics) = read("fact.json", &policy.to_string(), context);
+    let Reading {
+        policies,
+        diagnostics,
+        ..
+    } = read("fact.json", &policy.to_string(), context);
     let refused = diagnostics
         .iter()
         .any(|diagnostic| diagnostic.level == Level::Refused);
@@ -217,7 +221,11 @@ fn every_published_example_is_read_with_honest_findings() {
                 .is_some_and(|extension| extension == "yaml")
         }) {
             let text = std::fs::read_to_string(&path).expect("text");
-            let (policies, diagnostics) = read("example.yaml", &text, &Context::default());
+            let Reading {
+                policies,
+                diagnostics,
+                ..
+            } = read("example.yaml", &text, &Context::default());
             assert!(
                 !policies.is_empty() || !diagnostics.is_empty(),
                 "{} is passed over in silence",

@@ -5,7 +5,8 @@ use policy_model::{Diagnostic, Level, Policy};
 
 /// Reads text that is expected to be one file.
 pub(crate) fn read_text(text: &str) -> (Vec<Policy>, Vec<Diagnostic>) {
-    read("policy.yaml", text, &Context::default())
+    let reading = read("policy.yaml", text, &Context::default());
+    (reading.policies, reading.diagnostics)
 }
 
 /// The codes found, in order.

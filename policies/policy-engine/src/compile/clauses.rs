@@ -103,7 +103,9 @@ pub(crate) fn force_of(rule: &Rule) -> Force {
 /// A peer that stands for something this machine does not know.
 pub(crate) const fn is_unknown(peer: &Peer) -> bool {
     match peer {
-        Peer::Pods(_) | Peer::Nodes(_) | Peer::Service(_) | Peer::Set(_) => true,
+        Peer::Pods(_) | Peer::Nodes(_) | Peer::Service(_) | Peer::Set(_) | Peer::Endpoints(_) => {
+            true
+        }
         Peer::Block(_) | Peer::Fqdn(_) | Peer::Entity(_) | Peer::Metadata(_) => false,
     }
 }

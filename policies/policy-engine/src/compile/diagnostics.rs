@@ -53,7 +53,8 @@ fn closed(rule: &Rule, about: About<'_>) {
         let what = match peer {
             Peer::Pods(_) => "pods".to_owned(),
             Peer::Nodes(_) => "nodes".to_owned(),
-            Peer::Service(service) => format!("Service `{}/{}`", service.namespace, service.name),
+            Peer::Service(_) => "Services".to_owned(),
+            Peer::Endpoints(_) => "endpoints".to_owned(),
             Peer::Set(name) => format!("set `{name}`"),
             Peer::Block(_) | Peer::Fqdn(_) | Peer::Entity(_) | Peer::Metadata(_) => continue,
         };

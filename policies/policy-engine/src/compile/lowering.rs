@@ -1,5 +1,5 @@
 //! From the rules of a policy to clauses, names and questions.
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use dns_names::NamePattern;
 use ipnet::IpNet;
@@ -57,6 +57,9 @@ impl Lowered {
     }
 }
 
+const UNSPECIFIED_V4: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+const UNSPECIFIED_V6: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+
 struct Lowering<'a> {
     rule: &'a Rule,
     number: u32,
@@ -100,7 +103,12 @@ impl Lowering<'_> {
                 }
             }
             // Names follow in one clause; the others are unknown to one machine and match nothing.
-            Peer::Fqdn(_) | Peer::Pods(_) | Peer::Nodes(_) | Peer::Service(_) | Peer::Set(_) => {}
+            Peer::Fqdn(_)
+            | Peer::Pods(_)
+            | Peer::Nodes(_)
+            | Peer::Service(_)
+            | Peer::Set(_)
+            | Peer::Endpoints(_) => {}
         }
     }
 
@@ -144,8 +152,17 @@ impl Lowering<'_> {
                     self.address(resolver.address, ports);
                 }
             }
-            Entity::Cluster | Entity::KubeApiserver => {}
+            Entity::WorldIpv4 => self.range(UNSPECIFIED_V4),
+            Entity::WorldIpv6 => self.range(UNSPECIFIED_V6),
+            Entity::Cluster | Entity::RemoteNode | Entity::KubeApiserver => {}
         }
+    }
+
+    /// All outside addresses of a family.
+    fn range(&mut self, of: IpAddr) {
+        let net = IpNet::new(of, 0).expect("0 is a length of both families");
+        let block = Block::new(net, Scope::Outside);
+        self.push(ClausePeer::Block(block), false);
     }
 
     /// The patterns of the rule, one clause for those that count alike; an Allow by name opens the resolvers too.
@@ -159,7 +176,8 @@ impl Lowering<'_> {
             | Peer::Pods(_)
             | Peer::Nodes(_)
             | Peer::Service(_)
-            | Peer::Set(_) => None,
+            | Peer::Set(_)
+            | Peer::Endpoints(_) => None,
         });
         for fqdn in fqdns {
             let target = match self.rule.action {
@@ -246,16 +264,19 @@ impl Lowering<'_> {
             Peer::Entity(entity) => match entity {
                 Entity::All | Entity::Dns => true,
                 Entity::World => outside,
+                Entity::WorldIpv4 => outside && address.is_ipv4(),
+                Entity::WorldIpv6 => outside && address.is_ipv6(),
                 Entity::Host => class == DestinationClass::Host,
                 Entity::Loopback => class == DestinationClass::Loopback,
-                Entity::Cluster | Entity::KubeApiserver => false,
+                Entity::Cluster | Entity::RemoteNode | Entity::KubeApiserver => false,
             },
             Peer::Fqdn(_)
             | Peer::Metadata(_)
             | Peer::Pods(_)
             | Peer::Nodes(_)
             | Peer::Service(_)
-            | Peer::Set(_) => false,
+            | Peer::Set(_)
+            | Peer::Endpoints(_) => false,
         };
         match &self.rule.peers {
             Peers::Any => true,

@@ -22,7 +22,11 @@ impl Court<'_> {
         let unknown = peers.iter().any(|peer| {
             matches!(
                 peer,
-                Peer::Pods(_) | Peer::Nodes(_) | Peer::Service(_) | Peer::Set(_)
+                Peer::Pods(_)
+                    | Peer::Nodes(_)
+                    | Peer::Service(_)
+                    | Peer::Set(_)
+                    | Peer::Endpoints(_)
             )
         });
         let names = peers.iter().any(|peer| matches!(peer, Peer::Fqdn(_)));
@@ -106,19 +110,26 @@ impl Court<'_> {
                     && !except.iter().any(|except| is_in(flow.ip, *except))
             }
             Some(Peer::Entity(Entity::World)) => class == DestinationClass::Outside,
+            Some(Peer::Entity(Entity::WorldIpv4)) => {
+                class == DestinationClass::Outside && flow.ip.to_canonical().is_ipv4()
+            }
+            Some(Peer::Entity(Entity::WorldIpv6)) => {
+                class == DestinationClass::Outside && flow.ip.to_canonical().is_ipv6()
+            }
             Some(Peer::Entity(Entity::Host)) => class == DestinationClass::Host,
             Some(Peer::Entity(Entity::Loopback)) => class == DestinationClass::Loopback,
             Some(Peer::Entity(Entity::Dns)) => {
                 tcp_or_udp(flow) && self.world.is_resolver(flow.ip, flow.port)
             }
             Some(
-                Peer::Entity(Entity::Cluster | Entity::KubeApiserver)
+                Peer::Entity(Entity::Cluster | Entity::RemoteNode | Entity::KubeApiserver)
                 | Peer::Fqdn(_)
                 | Peer::Metadata(_)
                 | Peer::Pods(_)
                 | Peer::Nodes(_)
                 | Peer::Service(_)
-                | Peer::Set(_),
+                | Peer::Set(_)
+                | Peer::Endpoints(_),
             ) => false,
         }
     }
@@ -240,6 +251,7 @@ fn port_holds(ports: &Ports, flow: &Flow) -> bool {
     match ports {
         Ports::Any => true,
         Ports::Only(list) => list.iter().any(|one| in_range(one, flow)),
+        Ports::AllBut(list) => !list.iter().any(|one| in_range(one, flow)),
     }
 }
 

@@ -125,7 +125,7 @@ impl Court<'_> {
         let of_presets = Preset::ALL.iter().flat_map(|any| any.ports());
         let of_rule = match &rule.ports {
             Ports::Any => [].iter(),
-            Ports::Only(list) => list.iter(),
+            Ports::Only(list) | Ports::AllBut(list) => list.iter(),
         };
         let ends = |one: &PortMatch| [(one.protocol, one.first), (one.protocol, one.last)];
         let ports: Vec<(Protocol, u16)> = of_presets.chain(of_rule).flat_map(ends).collect();

@@ -174,6 +174,7 @@ fn world(random: &mut Random) -> World {
         } else {
             Vec::new()
         },
+        ..World::default()
     }
 }
 

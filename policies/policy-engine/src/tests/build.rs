@@ -108,6 +108,7 @@ pub(super) fn machine() -> World {
             port: 53,
         }],
         search: vec![name("corp.")],
+        ..World::default()
     }
 }
 

@@ -8,7 +8,7 @@ use dns_names::Name;
 use policy_engine::{LeaseRules, ListId, Lists, PortList, PortVerdict, Reason, Ruleset, Verdict};
 use policy_model::{
     DenyStyle, FqdnBy, KubernetesSubject, LabelOperator, LabelSelector, Peer, Peers, PlainSubject,
-    Policy, PortMatch, Ports, Protocol, Rule, Scope, Standing, Subject,
+    Policy, PortMatch, Ports, Protocol, Rule, Scope, ServiceRef, Standing, Subject,
 };
 
 /// An address nobody else uses, for what a name opens.
@@ -58,6 +58,7 @@ fn rule(out: &mut String, rule: &Rule) {
         action,
         peers,
         ports,
+        named_ports,
         questions,
         allow_private,
         sni,
@@ -84,6 +85,13 @@ fn rule(out: &mut String, rule: &Rule) {
             let ports: Vec<String> = ports.iter().map(ToString::to_string).collect();
             writeln!(out, "    ports {}", ports.join(", ")).expect("a string");
         }
+        Ports::AllBut(ports) => {
+            let ports: Vec<String> = ports.iter().map(ToString::to_string).collect();
+            writeln!(out, "    ports all but {}", ports.join(", ")).expect("a string");
+        }
+    }
+    if !named_ports.is_empty() {
+        writeln!(out, "    {named_ports:?}").expect("a string");
     }
     if let Some(questions) = questions {
         let questions: Vec<&str> = questions.iter().map(|pattern| pattern.as_str()).collect();
@@ -124,14 +132,31 @@ fn peer(peer: &Peer) -> String {
         Peer::Entity(entity) => format!("entity {}", entity.as_str()),
         Peer::Metadata(preset) => format!("metadata {}", preset.as_str()),
         Peer::Pods(pods) => {
+            let own = pods.namespace.as_deref().unwrap_or("all");
             let namespaces = pods
                 .namespaces
                 .as_ref()
-                .map_or_else(|| "own".to_owned(), selector);
-            format!("pods {} in namespaces {namespaces}", selector(&pods.pods))
+                .map_or_else(|| own.to_owned(), selector);
+            let accounts = if pods.service_accounts.is_empty() {
+                String::new()
+            } else {
+                format!(" as {}", pods.service_accounts.join(", "))
+            };
+            format!(
+                "pods {} in namespaces {namespaces}{accounts}",
+                selector(&pods.pods)
+            )
         }
         Peer::Nodes(nodes) => format!("nodes {}", selector(nodes)),
-        Peer::Service(service) => format!("service {}/{}", service.namespace, service.name),
+        Peer::Service(service) => {
+            let namespace = service.namespace.as_deref().unwrap_or("*");
+            let which = match &service.service {
+                ServiceRef::Name(name) => name.to_string(),
+                ServiceRef::Labels(labels) => selector(labels),
+            };
+            format!("service {namespace}/{which}")
+        }
+        Peer::Endpoints(endpoints) => format!("endpoints {endpoints:?}"),
         Peer::Set(name) => format!("set {name}"),
     }
 }
@@ -152,6 +177,7 @@ fn subject(subject: &Subject) -> String {
             pods,
             service_accounts,
             nodes,
+            host_network: _,
         }) => {
             let mut parts = Vec::new();
             parts.extend(
@@ -175,6 +201,7 @@ fn subject(subject: &Subject) -> String {
             }
             parts.join(", ")
         }
+        Subject::Endpoints(expression) => format!("endpoints {expression:?}"),
         Subject::Plain(PlainSubject {
             unit,
             user,

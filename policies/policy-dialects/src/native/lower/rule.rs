@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use policy_model::{
     Action, Block, Entity, FqdnBy, FqdnPeer, Peer, Peers, PodPeer, PortMatch, Ports, Preset, Rule,
-    Scope, ServicePeer, SniCondition,
+    Scope, ServicePeer, ServiceRef, SniCondition,
 };
 
 use crate::codes::{self, Code};
@@ -219,8 +219,10 @@ fn lower_peer(spec: PeerSpec<'_>, namespace: &Arc<str>) -> Vec<Peer> {
         })],
         PeerKindSpec::Pods { namespaces, pods } => {
             vec![Peer::Pods(PodPeer {
+                namespace: namespaces.is_none().then(|| Arc::clone(namespace)),
                 namespaces: namespaces.map(|selector| selector.lower()),
                 pods: pods.lower(),
+                service_accounts: Vec::new(),
             })]
         }
         PeerKindSpec::Nodes(selector) => vec![Peer::Nodes(selector.lower())],
@@ -228,8 +230,9 @@ fn lower_peer(spec: PeerSpec<'_>, namespace: &Arc<str>) -> Vec<Peer> {
             namespace: other,
             name,
         } => vec![Peer::Service(ServicePeer {
-            namespace: other.map_or_else(|| Arc::clone(namespace), Arc::from),
-            name: name.into(),
+            namespace: Some(other.map_or_else(|| Arc::clone(namespace), Arc::from)),
+            service: ServiceRef::Name(name.into()),
+            with_ports: true,
         })],
         PeerKindSpec::Entity(entity) => vec![Peer::Entity(match entity {
             EntitySpec::Dns => Entity::Dns,

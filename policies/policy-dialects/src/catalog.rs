@@ -1,0 +1,118 @@
+//! Every kind of object that is read, and what it is read for.
+
+use policy_model::Policy;
+
+use crate::Context;
+use crate::decode::Findings;
+use crate::kubernetes::Scope;
+use crate::object::Object;
+use crate::surroundings::Surroundings;
+use crate::{cilium, kubernetes, native};
+
+/// A kind of object.
+#[derive(Debug)]
+pub(crate) struct Kind {
+    /// The API group; empty for the core group.
+    pub(crate) group: &'static str,
+    pub(crate) kind: &'static str,
+    /// The versions of one shape.
+    pub(crate) versions: &'static [&'static str],
+    pub(crate) scope: Scope,
+    /// The fields beside `apiVersion`, `kind` and `metadata`.
+    pub(crate) fields: &'static [&'static str],
+    pub(crate) role: Role,
+}
+
+/// What an object is read for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Role {
+    /// It gives policies, once everything around it is known.
+    Policy(fn(&Object<'_>, &Surroundings, &Context, &mut Findings) -> Vec<Policy>),
+    /// Policies speak of it: it is read before them.
+    Fact(fn(&Object<'_>, &Context, &mut Surroundings, &mut Findings)),
+    /// It describes a cluster; only read with [`Others::World`](crate::Others::World).
+    World(fn(&Object<'_>, &mut Surroundings, &mut Findings)),
+}
+
+/// Every kind, dialect by dialect.
+pub(crate) fn kinds() -> impl Iterator<Item = &'static Kind> {
+    [native::KINDS, cilium::KINDS, kubernetes::KINDS]
+        .into_iter()
+        .flatten()
+}
+
+pub(crate) fn find(group: &str, kind: &str) -> Option<&'static Kind> {
+    kinds().find(|known| known.group == group && known.kind == kind)
+}
+
+/// The names of the kinds that give policies, for people.
+pub(crate) fn policy_kinds() -> Vec<&'static str> {
+    let mut names: Vec<&str> = kinds()
+        .filter(|kind| matches!(kind.role, Role::Policy(_)))
+        .map(|kind| kind.kind)
+        .collect();
+    names.dedup();
+    names
+}
+
+const CALICO: &[&str] = &[
+    "NetworkPolicy",
+    "GlobalNetworkPolicy",
+    "NetworkSet",
+    "GlobalNetworkSet",
+    "Tier",
+    "HostEndpoint",
+    "Profile",
+    "StagedNetworkPolicy",
+    "StagedGlobalNetworkPolicy",
+    "StagedKubernetesNetworkPolicy",
+];
+
+/// Kinds of policy that this version does not read: (group, kinds).
+const LATER: &[(&str, &[&str])] = &[
+    ("networking.k8s.io", &["NetworkPolicy"]),
+    (
+        "policy.networking.k8s.io",
+        &[
+            "ClusterNetworkPolicy",
+            "AdminNetworkPolicy",
+            "BaselineAdminNetworkPolicy",
+        ],
+    ),
+    ("projectcalico.org", CALICO),
+    ("crd.projectcalico.org", CALICO),
+    ("security.istio.io", &["AuthorizationPolicy"]),
+    ("networking.istio.io", &["ServiceEntry", "Sidecar"]),
+    (
+        "crd.antrea.io",
+        &[
+            "ClusterNetworkPolicy",
+            "NetworkPolicy",
+            "Tier",
+            "ClusterGroup",
+            "Group",
+        ],
+    ),
+    (
+        "networking.k8s.aws",
+        &["ApplicationNetworkPolicy", "ClusterNetworkPolicy"],
+    ),
+    ("networking.gke.io", &["FQDNNetworkPolicy"]),
+    ("k8s.ovn.org", &["EgressFirewall"]),
+    (
+        "cilium.io",
+        &[
+            "CiliumCIDRGroup",
+            "CiliumEgressGatewayPolicy",
+            "CiliumLocalRedirectPolicy",
+        ],
+    ),
+    ("egret.dev", &["EgressSet"]),
+];
+
+/// Whether the kind is a policy, or belongs to one, that this version does not read.
+pub(crate) fn is_for_later(group: &str, kind: &str) -> bool {
+    LATER
+        .iter()
+        .any(|(later, kinds)| *later == group && kinds.contains(&kind))
+}

@@ -1,0 +1,208 @@
+//! From the texts of files to objects, and from each object to its dialect.
+
+use std::collections::BTreeMap;
+
+use policy_model::{Cluster, Diagnostic, ObjectRef, Origin, Policy};
+
+use crate::catalog::Role;
+use crate::codes;
+use crate::decode::Findings;
+use crate::object::Object;
+use crate::surroundings::Surroundings;
+use crate::yaml::{self, Document, LoadErrorKind};
+use crate::{Context, lints};
+
+/// What files say together.
+#[derive(Debug, Default)]
+pub struct Reading {
+    /// In the order of the text.
+    pub policies: Vec<Policy>,
+    /// What policies select and speak of: network sets and host endpoints, and, with
+    /// [`Others::World`](crate::Others::World), namespaces, pods, nodes and services.
+    pub cluster: Cluster,
+    /// File by file, in the order of the text.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Reads every object of a file; `source` is the file's name in places.
+///
+/// An object with a `refused` diagnostic gives no policy.
+#[must_use]
+pub fn read(source: &str, text: &str, context: &Context) -> Reading {
+    read_set([(source, text)], context)
+}
+
+/// Reads several files, `(name, text)` each, as one set: an object may stand in it once, and may speak of objects in other
+/// files.
+#[must_use]
+pub fn read_set<'t>(
+    files: impl IntoIterator<Item = (&'t str, &'t str)>,
+    context: &Context,
+) -> Reading {
+    let mut files: Vec<File> = files
+        .into_iter()
+        .map(|(source, text)| File::load(source, text))
+        .collect();
+    let mut seen = BTreeMap::new();
+    let mut surroundings = Surroundings::default();
+    let mut found: Vec<Vec<Object<'_>>> = Vec::new();
+    let mut all_findings = Vec::new();
+    for File {
+        documents,
+        findings,
+    } in &mut files
+    {
+        let mut findings = std::mem::replace(findings, Findings::new(""));
+        let mut objects = Vec::new();
+        for document in &*documents {
+            Object::collect(document.root(), context, &mut findings, &mut objects);
+        }
+        for object in &mut objects {
+            findings.begin_object(Some(object.id.clone()));
+            object.is_repeated = is_repeated(object, &mut seen, &mut findings);
+            // Of one that is refused as a repetition only the findings are wanted.
+            let mut aside = Surroundings::default();
+            let surroundings = if object.is_repeated {
+                &mut aside
+            } else {
+                &mut surroundings
+            };
+            match object.kind.role {
+                Role::Policy(_) => {}
+                Role::Fact(read) => read(object, context, surroundings, &mut findings),
+                Role::World(read) => read(object, surroundings, &mut findings),
+            }
+        }
+        found.push(objects);
+        all_findings.push(findings);
+    }
+    let mut reading = Reading::default();
+    for (objects, mut findings) in found.iter().zip(all_findings) {
+        for object in objects {
+            let Role::Policy(read) = object.kind.role else {
+                continue;
+            };
+            findings.begin_object(Some(object.id.clone()));
+            let mark = findings.mark();
+            let mut policies = read(object, &surroundings, context, &mut findings);
+            if !object.is_repeated && !findings.refused_since(mark) {
+                for policy in &policies {
+                    lints::guards(policy, &mut findings);
+                }
+                reading.policies.append(&mut policies);
+            }
+        }
+        let mut diagnostics = findings.into_diagnostics();
+        diagnostics.sort_by_key(|diagnostic| (diagnostic.origin.line, diagnostic.origin.column));
+        reading.diagnostics.append(&mut diagnostics);
+    }
+    reading.cluster = surroundings.cluster;
+    reading
+}
+
+/// Reads the one document of a file that is no policy, such as a file of tests; nothing where it cannot be read.
+pub fn read_document(text: &str, findings: &mut Findings) -> Option<Document> {
+    let (mut documents, errors) = yaml::load(text, &yaml::Limits::default());
+    let broken = !errors.is_empty();
+    for error in errors {
+        report_unreadable(error.place, &error.kind, findings);
+    }
+    if let Some(second) = documents.get(1) {
+        findings.report(
+            codes::NOT_AN_OBJECT,
+            second.root(),
+            "a second document, where one is expected",
+        );
+        return None;
+    }
+    if documents.is_empty() && !broken {
+        findings.report_at(
+            codes::NOT_AN_OBJECT,
+            START,
+            String::new(),
+            "the file is empty",
+            None,
+        );
+    }
+    documents.pop().filter(|_| !broken)
+}
+
+/// Reads every document of a file, for who knows what to make of the objects.
+pub fn read_documents(text: &str, findings: &mut Findings) -> Vec<Document> {
+    let (documents, errors) = yaml::load(text, &yaml::Limits::default());
+    for error in errors {
+        report_unreadable(error.place, &error.kind, findings);
+    }
+    documents
+}
+
+const START: yaml::Place = yaml::Place {
+    line: 1,
+    column: 1,
+    width: 1,
+};
+
+/// The documents of one file, and what was found in it so far.
+struct File {
+    documents: Vec<Document>,
+    findings: Findings,
+}
+
+impl File {
+    fn load(source: &str, text: &str) -> Self {
+        let mut findings = Findings::new(source);
+        let documents = read_documents(text, &mut findings);
+        if documents.is_empty() && findings.mark() == 0 {
+            // An editor that truncates before it writes must not look like somebody who took every policy away.
+            findings.report_at(
+                codes::NO_OBJECT,
+                START,
+                String::new(),
+                "the file holds no object",
+                None,
+            );
+        }
+        Self {
+            documents,
+            findings,
+        }
+    }
+}
+
+/// Whether an object of that kind and name came before; of two the second is refused.
+fn is_repeated(
+    object: &Object<'_>,
+    seen: &mut BTreeMap<(&str, ObjectRef), Origin>,
+    findings: &mut Findings,
+) -> bool {
+    let name = object.metadata.name.node;
+    let key = (object.kind.group, object.id.clone());
+    let before = seen.insert(key, findings.origin(name));
+    if let Some(first) = &before {
+        findings.report_help(
+            codes::DUPLICATE_OBJECT,
+            name,
+            format!("`{}` stands at {first} already", object.id),
+            "give one of them another name",
+        );
+    }
+    before.is_some()
+}
+
+fn report_unreadable(place: yaml::Place, kind: &LoadErrorKind, findings: &mut Findings) {
+    let (code, help) = match kind {
+        LoadErrorKind::DuplicateKey { .. } => (
+            codes::YAML_DUPLICATE_KEY,
+            Some("remove one of them".to_owned()),
+        ),
+        LoadErrorKind::Depth(_) | LoadErrorKind::AliasNodes(_) | LoadErrorKind::Bytes { .. } => {
+            (codes::YAML_LIMIT, None)
+        }
+        LoadErrorKind::Syntax(_)
+        | LoadErrorKind::Key(_)
+        | LoadErrorKind::Alias
+        | LoadErrorKind::Merge
+        | LoadErrorKind::Tag(_) => (codes::YAML_SYNTAX, None),
+    };
+    findings.report_at(code, place, String::new(), kind.to_string(), help);
+}
