@@ -91,7 +91,7 @@ impl<'d> Object<'d> {
             // On plain Linux a native policy lives in no namespace.
             Scope::Anywhere => written,
         };
-        let id = name.map(|name| ObjectRef::new(kind, namespace, name));
+        let id = name.map(|name| ObjectRef::new(kind, namespace, name).in_group(group));
         findings.begin_object(id.clone());
         if !known.versions.contains(&version) {
             let newest = known.versions.last().unwrap_or(&"v1");

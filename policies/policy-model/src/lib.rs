@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 mod cluster;
+mod cluster_map;
 mod diagnostic;
 mod endpoint;
 mod expression;
@@ -31,6 +32,7 @@ pub use cluster::{
     Backend, Cluster, ContainerPort, HostEndpoint, NAMESPACE_NAME_LABEL, NamespacedName,
     NetworkSet, Node, Pod, Service, ServicePort,
 };
+pub use cluster_map::ClusterMap;
 pub use diagnostic::{Diagnostic, Level};
 pub use endpoint::{Endpoint, EndpointScope};
 pub use expression::{Expression, LabelValue};

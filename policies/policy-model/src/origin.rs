@@ -48,6 +48,8 @@ pub struct ObjectRef {
     /// Nothing for cluster-wide kinds.
     pub namespace: Option<Arc<str>>,
     pub name: Arc<str>,
+    /// The API group, which tells apart kinds of one name (`NetworkPolicy`); for people it goes without saying.
+    pub group: Arc<str>,
 }
 
 impl ObjectRef {
@@ -60,6 +62,16 @@ impl ObjectRef {
             kind: kind.into(),
             namespace: namespace.map(Arc::from),
             name: name.into(),
+            group: Arc::from(""),
+        }
+    }
+
+    /// The same object, of a kind of that group.
+    #[must_use]
+    pub fn in_group(self, group: &str) -> Self {
+        Self {
+            group: group.into(),
+            ..self
         }
     }
 }

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use crate::origin::{ObjectRef, Origin};
 use crate::rule::Rule;
 use crate::subject::Subject;
@@ -9,8 +11,10 @@ pub struct Policy {
     pub id: ObjectRef,
     pub origin: Origin,
     pub tier: TierRef,
-    /// Rank in the tier, lower first; ties go by kind, namespace, name, then by place in the given list.
+    /// Rank in the tier, lower first; ties go by `tie`, kind, namespace, name, then by place in the given list.
     pub order: Order,
+    /// What equal orders go by first, in dialects that say so (Calico: `name/namespace/kind`); empty in the others.
+    pub tie: Arc<str>,
     pub subject: Subject,
     /// Whether what no rule decides is denied to the selected workloads, at the end of the tier or, where the tier has
     /// no such end, of its band (policies of the admin band: of the namespace band). Calico's tiers say that

@@ -1,10 +1,10 @@
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use dns_names::Name;
 
-use crate::cluster::Cluster;
+use crate::cluster_map::ClusterMap;
 use crate::guarded::{Guarded, embedded_v4};
+use crate::ports::Protocol;
 use crate::preset::METADATA_ADDRESSES;
 
 /// The machine around a workload, as far as policy needs it.
@@ -17,7 +17,7 @@ pub struct World {
     /// Zones a stub resolver appends to short names (`search` of resolv.conf).
     pub search: Vec<Name>,
     /// The cluster around it; nothing in it on a machine without one.
-    pub cluster: Arc<Cluster>,
+    pub cluster: ClusterMap,
 }
 
 /// A known resolver: queries to it go over UDP and TCP.
@@ -53,16 +53,38 @@ impl World {
         {
             DestinationClass::Host
         } else {
-            DestinationClass::Outside
+            self.cluster.class_of(ip)
         }
     }
 
-    /// Whether queries to `(ip, port)` pass the filter.
+    /// Whether queries to `(ip, port)` pass the filter: a known resolver, or one of the backends where it is a Service.
     pub fn is_resolver(&self, ip: IpAddr, port: u16) -> bool {
-        let ip = ip.to_canonical();
+        let asked = Resolver {
+            address: ip.to_canonical(),
+            port,
+        };
         self.resolvers
             .iter()
-            .any(|resolver| resolver.port == port && resolver.address.to_canonical() == ip)
+            .any(|resolver| self.servers_of(*resolver).contains(&asked))
+    }
+
+    /// A known resolver, and the backends it stands for where it is a Service; canonical addresses, each once.
+    pub fn servers_of(&self, resolver: Resolver) -> Vec<Resolver> {
+        let own = Resolver {
+            address: resolver.address.to_canonical(),
+            ..resolver
+        };
+        let mut servers = vec![own];
+        for protocol in [Protocol::UDP, Protocol::TCP] {
+            let backends = self.cluster.backends(own.address, protocol, own.port);
+            servers.extend(backends.into_iter().flatten().map(|backend| Resolver {
+                address: backend.address.to_canonical(),
+                port: backend.port,
+            }));
+        }
+        servers[1..].sort_unstable();
+        servers.dedup();
+        servers
     }
 
     /// What `ip` is that an outside name may not open it (the rebinding guard), if it is anything of the kind.

@@ -1,5 +1,7 @@
 //! From `cilium.io/v2` to the model.
 
+use std::sync::Arc;
+
 use dns_names::{Grammar, NamePattern};
 use policy_model::{
     Action, Block, DnsFilter, FqdnBy, FqdnPeer, KubernetesSubject, ObjectRef, Order, Peer, Peers,
@@ -133,6 +135,7 @@ fn lower(
         origin: findings.origin(node),
         tier: TierRef::union(),
         order: Order(0.0),
+        tie: Arc::from(""),
         subject,
         isolates,
         standing: Standing::Enforced,

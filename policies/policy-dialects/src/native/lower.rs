@@ -120,6 +120,7 @@ fn lower(
         (None, true) => DnsFilter::Learn,
     };
     let whole = Policy {
+        tie: Arc::from(""),
         id: id.clone(),
         origin: findings.origin(node),
         tier: match tier.map(|at| at.value) {

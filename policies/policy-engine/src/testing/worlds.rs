@@ -215,6 +215,7 @@ fn policy(random: &mut Random, number: usize) -> Policy {
     let kind = random.pick(&["EgressPolicy", "CiliumNetworkPolicy"]);
     let origin = Origin::new("p.yaml", u32::try_from(number).unwrap() + 1, 1, "spec");
     Policy {
+        tie: "".into(),
         id: ObjectRef::new(
             kind,
             random.pick(&[None, Some("prod")]),

@@ -20,6 +20,7 @@ pub(super) fn policy(id: &str, tier: TierRef, rules: Vec<Rule>) -> Policy {
         isolates: tier == TierRef::union(),
         tier,
         order: Order(0.0),
+        tie: "".into(),
         subject: Subject::All,
         standing: Standing::Enforced,
         deny_style: None,

@@ -292,6 +292,7 @@ fn add_deny(random: &mut Random, case: &Case) -> Case {
         policy.rules.insert(at, deny);
     } else {
         more.policies.push(Policy {
+            tie: "".into(),
             id: policy_model::ObjectRef::new("EgressPolicy", Some("prod"), "added"),
             origin,
             tier: random.pick(&[

@@ -22,6 +22,7 @@ pub(super) fn model(policies: &[Policy]) -> String {
             origin,
             tier,
             order,
+            tie: _,
             subject,
             isolates,
             standing,
