@@ -157,6 +157,7 @@ fn what_it_selects_by(subject: &Subject) -> &'static str {
             }
         }
         Subject::Endpoints(_) => "labels",
-        Subject::All | Subject::Plain(_) => "identity",
+        Subject::Addressed(_) => "labels and addresses",
+        Subject::All | Subject::Plain(_) | Subject::HostEndpoint(_) => "identity",
     }
 }

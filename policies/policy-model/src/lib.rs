@@ -47,7 +47,9 @@ pub use preset::{METADATA_ADDRESSES, METADATA_NAMES, Preset};
 pub use rule::{Action, HttpMatch, Peers, Rule, SniCondition};
 pub use selector::{LabelExpression, LabelOperator, LabelSelector, Labels};
 pub use settings::{DefaultVerdict, OpenedBy, RefusalCode, Settings};
-pub use subject::{ContainerSubject, KubernetesSubject, PlainSubject, Selects, Subject};
+pub use subject::{
+    AddressedSubject, ContainerSubject, KubernetesSubject, PlainSubject, Selects, Subject,
+};
 pub use tier::{Band, Order, TierEnd, TierRef};
 pub use workload::{Container, PodIdentity, Workload};
 pub use world::{DestinationClass, Resolver, World};

@@ -1,5 +1,7 @@
 use std::sync::Arc;
 
+use ipnet::IpNet;
+
 use crate::endpoint::Endpoint;
 use crate::expression::Expression;
 use crate::selector::{LabelSelector, Labels};
@@ -14,6 +16,20 @@ pub enum Subject {
     Plain(PlainSubject),
     /// Pods and host endpoints for whose labels an expression holds (Calico).
     Endpoints(Expression),
+    /// Those of them that have certain addresses: a rule of Calico's with `source.nets`.
+    Addressed(AddressedSubject),
+    /// One of Calico's host endpoints.
+    HostEndpoint(Arc<str>),
+}
+
+/// Endpoints by labels and by their own addresses; all given parts must hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AddressedSubject {
+    pub endpoints: Expression,
+    /// It has an address in one of these; empty is no condition.
+    pub nets: Vec<IpNet>,
+    /// It has no address in any of these.
+    pub not_nets: Vec<IpNet>,
 }
 
 /// A subject by what Kubernetes knows; all given parts must hold.
@@ -103,7 +119,38 @@ impl Subject {
             Self::Kubernetes(subject) => subject.selects(&workload.pod, workload.command),
             Self::Plain(subject) => subject.selects(workload),
             Self::Endpoints(expression) => Endpoint::of_workload(workload).selects(expression),
+            Self::Addressed(subject) => subject.selects(workload),
+            Self::HostEndpoint(name) => {
+                Selects::from_bool(workload.host_endpoint.as_ref() == Some(name))
+            }
         }
+    }
+}
+
+impl AddressedSubject {
+    fn selects(&self, workload: &Workload) -> Selects {
+        let Self {
+            endpoints,
+            nets,
+            not_nets,
+        } = self;
+        let addresses = &workload.pod.addresses;
+        let known = (!addresses.is_empty()).then_some(addresses);
+        let any_in = |nets: &[IpNet]| {
+            Selects::of_known(known, |addresses| {
+                addresses
+                    .iter()
+                    .any(|ip| nets.iter().any(|net| net.contains(&ip.to_canonical())))
+            })
+        };
+        let mut selects = Endpoint::of_workload(workload).selects(endpoints);
+        if !nets.is_empty() {
+            selects = selects.and(any_in(nets));
+        }
+        if !not_nets.is_empty() {
+            selects = selects.and(any_in(not_nets).negated());
+        }
+        selects
     }
 }
 
@@ -250,6 +297,43 @@ mod tests {
         assert_eq!(subject.selects(&workload), Selects::Yes);
         workload.pod.namespace = Some("test".into());
         assert_eq!(subject.selects(&workload), Selects::No);
+    }
+
+    #[test]
+    fn an_addressed_subject_needs_addresses() {
+        let mut workload = Workload::default();
+        workload.pod.labels = Some(Labels::new());
+        let select = |workload: &Workload, nets: &[&str], not_nets: &[&str]| {
+            let parse = |nets: &[&str]| nets.iter().map(|net| net.parse().unwrap()).collect();
+            Subject::Addressed(AddressedSubject {
+                endpoints: Expression::All,
+                nets: parse(nets),
+                not_nets: parse(not_nets),
+            })
+            .selects(workload)
+        };
+        assert_eq!(select(&workload, &["10.0.0.0/8"], &[]), Selects::Unknown);
+        assert_eq!(select(&workload, &[], &[]), Selects::Yes);
+        workload.pod.addresses = vec!["10.1.0.1".parse().unwrap(), "fd00::1".parse().unwrap()];
+        assert_eq!(select(&workload, &["10.0.0.0/8"], &[]), Selects::Yes);
+        assert_eq!(select(&workload, &["10.2.0.0/16"], &[]), Selects::No);
+        assert_eq!(
+            select(&workload, &["10.0.0.0/8"], &["10.1.0.1/32"]),
+            Selects::No
+        );
+        assert_eq!(
+            select(&workload, &["fd00::/8"], &["10.2.0.0/16"]),
+            Selects::Yes
+        );
+    }
+
+    #[test]
+    fn a_host_endpoint_is_selected_by_its_name() {
+        let subject = Subject::HostEndpoint("n1-eth0".into());
+        let mut workload = Workload::default();
+        assert_eq!(subject.selects(&workload), Selects::No);
+        workload.host_endpoint = Some("n1-eth0".into());
+        assert_eq!(subject.selects(&workload), Selects::Yes);
     }
 
     #[test]

@@ -7,8 +7,9 @@ use std::time::Duration;
 use dns_names::Name;
 use policy_engine::{LeaseRules, ListId, Lists, PortList, PortVerdict, Reason, Ruleset, Verdict};
 use policy_model::{
-    DenyStyle, FqdnBy, KubernetesSubject, LabelOperator, LabelSelector, Peer, Peers, PlainSubject,
-    Policy, PortMatch, Ports, Protocol, Rule, Scope, ServiceRef, Standing, Subject,
+    AddressedSubject, DenyStyle, FqdnBy, KubernetesSubject, LabelOperator, LabelSelector, Peer,
+    Peers, PlainSubject, Policy, PortMatch, Ports, Protocol, Rule, Scope, ServiceRef, Standing,
+    Subject,
 };
 
 /// An address nobody else uses, for what a name opens.
@@ -203,6 +204,12 @@ fn subject(subject: &Subject) -> String {
             parts.join(", ")
         }
         Subject::Endpoints(expression) => format!("endpoints {expression:?}"),
+        Subject::Addressed(AddressedSubject {
+            endpoints,
+            nets,
+            not_nets,
+        }) => format!("endpoints {endpoints:?} in {nets:?}, not in {not_nets:?}"),
+        Subject::HostEndpoint(name) => format!("host endpoint {name}"),
         Subject::Plain(PlainSubject {
             unit,
             user,
