@@ -24,6 +24,9 @@ pub enum Grammar {
     CiliumName,
     /// `domainNames` of ClusterNetworkPolicy and its relatives (NPEP-133): `*.x` is one or more labels, never `x`.
     ClusterNetworkPolicy,
+    /// Calico Enterprise's `domains` and `allowedEgressDomains`: one `*` that is a whole label and not the last one, and
+    /// stands for one or more labels (`*.x`, `a.*.x`).
+    Calico,
     /// Hosts of Istio's Sidecar and ServiceEntry: `*.x` is one or more labels, never `x`; `*` alone is every name.
     Istio,
 }
@@ -93,6 +96,12 @@ impl PatternError {
                 ..
             } => Some("a `*` is only allowed as the whole first label: `*.example.com`"),
             Self::Star {
+                grammar: Grammar::Calico,
+                ..
+            } => Some(
+                "one `*` is allowed, as a whole label that is not the last: `*.example.com`, `www.*.com`",
+            ),
+            Self::Star {
                 grammar: Grammar::Istio,
                 ..
             } => Some("a `*` is only allowed as the whole first label, `*.example.com`, or alone"),
@@ -142,6 +151,7 @@ impl NamePattern {
             Grammar::Cilium | Grammar::CiliumName => cilium(&lower),
             Grammar::Native => native(text, &lower)?,
             Grammar::ClusterNetworkPolicy => cluster_network_policy(text, &lower)?,
+            Grammar::Calico => calico(text, &lower)?,
             Grammar::Istio => istio(text, &lower)?,
         };
         let canonical = canonical(&lower);
@@ -199,6 +209,7 @@ impl NamePattern {
             Matcher::Everything(_)
             | Matcher::Nothing
             | Matcher::Below { .. }
+            | Matcher::Around { .. }
             | Matcher::Labels { .. } => None,
         }
     }
@@ -211,7 +222,7 @@ impl NamePattern {
             Matcher::Everything(_) => Some(Name::root()),
             Matcher::Nothing => None,
             Matcher::Exact(name) => Some(name.clone()),
-            Matcher::Below { zone, .. } => Some(zone.clone()),
+            Matcher::Below { zone, .. } | Matcher::Around { zone, .. } => Some(zone.clone()),
             Matcher::Labels { globs, .. } => {
                 let mut literals: Vec<&[u8]> = globs
                     .iter()
@@ -248,6 +259,12 @@ impl NamePattern {
             } => {
                 let zone = zone.without_dot();
                 format!("every name below `{zone}` (`a.{zone}`, `a.b.{zone}`), not `{zone}` itself")
+            }
+            Matcher::Around { first, zone } => {
+                let zone = zone.without_dot();
+                format!(
+                    "every name that begins with `{first}.` and ends with `.{zone}`, with one or more labels between, not `{first}.{zone}`"
+                )
             }
             Matcher::Labels {
                 leading: None,
@@ -398,6 +415,38 @@ fn cluster_network_policy(text: &str, lower: &str) -> Result<Matcher, PatternErr
         });
     }
     Ok(matcher)
+}
+
+fn calico(text: &str, lower: &str) -> Result<Matcher, PatternError> {
+    if lower.is_empty() {
+        return Err(PatternError::Empty);
+    }
+    let Some((first, rest)) = lower.split_once('*') else {
+        return below_or_exact(Grammar::Calico, text, None, lower);
+    };
+    let star = || PatternError::Star {
+        text: text.to_owned(),
+        grammar: Grammar::Calico,
+    };
+    let rest = rest.strip_prefix('.').ok_or_else(star)?;
+    let below = below_or_exact(Grammar::Calico, text, Some(Depth::OneOrMore), rest)?;
+    if first.is_empty() {
+        return Ok(below);
+    }
+    let first = first.strip_suffix('.').ok_or_else(star)?;
+    let name = |part: &str| {
+        Name::parse(part).map_err(|source| PatternError::Name {
+            text: text.to_owned(),
+            source,
+        })
+    };
+    // Every label is checked where it stands, and the whole where one label stands for the star.
+    name(first)?;
+    name(&format!("{first}.x.{rest}"))?;
+    Ok(Matcher::Around {
+        first: first.into(),
+        zone: name(rest)?,
+    })
 }
 
 fn istio(text: &str, lower: &str) -> Result<Matcher, PatternError> {

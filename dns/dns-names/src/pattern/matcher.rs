@@ -10,6 +10,11 @@ pub(super) enum Matcher {
         depth: Depth,
         charset: Charset,
     },
+    /// One or more labels between those of `first` (without a dot at its end) and those of `zone`.
+    Around {
+        first: Box<str>,
+        zone: Name,
+    },
     /// `leading` whole labels, then one label for each glob.
     Labels {
         leading: Option<Depth>,
@@ -62,6 +67,13 @@ impl Matcher {
                     && !above.is_empty()
                     && charset.admits_all(above.split('.'))
             }
+            Self::Around { first, zone } => name
+                .as_str()
+                .strip_suffix(zone.as_str())
+                .and_then(|text| text.strip_suffix('.'))
+                .and_then(|text| text.strip_prefix(&**first))
+                .and_then(|text| text.strip_prefix('.'))
+                .is_some_and(|between| !between.is_empty()),
             Self::Labels { leading, globs } => {
                 let mut labels = name.labels();
                 for glob in globs.iter().rev() {

@@ -110,6 +110,22 @@ fn istio(pattern: &str, name: &str, expected: bool) {
     assert_eq!(matches(Grammar::Istio, pattern, name), expected);
 }
 
+#[test_case("example.com", "example.com", true; "one name")]
+#[test_case("example.com", "a.example.com", false; "nothing below it")]
+#[test_case("*.example.com", "a.example.com", true; "one label")]
+#[test_case("*.example.com", "a.b.example.com", true; "more labels")]
+#[test_case("*.example.com", "example.com", false; "never the apex")]
+#[test_case("*.example.com", "a.notexample.com", false; "whole labels")]
+#[test_case("www.*.com", "www.shop.com", true; "a star between")]
+#[test_case("www.*.com", "www.my.shop.com", true; "several labels between")]
+#[test_case("www.*.com", "www.com", false; "no label between")]
+#[test_case("www.*.com", "wwww.shop.com", false; "the first label as it is")]
+#[test_case("www.*.com", "www.shop.net", false; "the last label as it is")]
+#[test_case("A.*.b.Example", "a.x.b.example", true; "any case")]
+fn calico(pattern: &str, name: &str, expected: bool) {
+    assert_eq!(matches(Grammar::Calico, pattern, name), expected);
+}
+
 #[test_case("*", r"sp\032ace.example", false; "match all stays in its characters")]
 #[test_case("**.x.io", r"sp\032ace.x.io", false; "subdomains stay in their characters")]
 #[test_case("a*b*c.io", "abc.io", true; "stars may be empty")]
@@ -139,6 +155,10 @@ fn cilium(pattern: &str, name: &str, expected: bool) {
 #[test_case(Grammar::ClusterNetworkPolicy, "*", "`*` has a `*` where this dialect does not allow one"; "cnp star alone")]
 #[test_case(Grammar::ClusterNetworkPolicy, "*.com", "`*.com` has fewer than two labels besides the wildcard"; "cnp top level domain")]
 #[test_case(Grammar::ClusterNetworkPolicy, "-a.com", "`-a.com` has a label that starts or ends with a character this dialect does not allow there"; "cnp hyphen first")]
+#[test_case(Grammar::Calico, "g*.com", "`g*.com` has a `*` where this dialect does not allow one"; "calico star in a label")]
+#[test_case(Grammar::Calico, "example.*", "`example.*` has a `*` where this dialect does not allow one"; "calico star last")]
+#[test_case(Grammar::Calico, "*.*.com", "`*.*.com` has a `*` where this dialect does not allow one"; "calico two stars")]
+#[test_case(Grammar::Calico, "*", "`*` has a `*` where this dialect does not allow one"; "calico star alone")]
 #[test_case(Grammar::Istio, "a*.example.com", "`a*.example.com` has a `*` where this dialect does not allow one"; "istio star in a label")]
 fn refusals(grammar: Grammar, text: &str, message: &str) {
     assert_eq!(
@@ -229,7 +249,7 @@ fn cilium_by_expression(pattern: &str, name: &str) -> bool {
 proptest! {
     #[test]
     fn parse_never_panics(text in ".{0,40}|[a-c*.]{0,12}") {
-        for grammar in [Grammar::Native, Grammar::Cilium, Grammar::CiliumName, Grammar::ClusterNetworkPolicy, Grammar::Istio] {
+        for grammar in [Grammar::Native, Grammar::Cilium, Grammar::CiliumName, Grammar::ClusterNetworkPolicy, Grammar::Istio, Grammar::Calico] {
             if let Ok(pattern) = NamePattern::parse(grammar, &text) {
                 let _sentence = pattern.covers();
                 let _zone = pattern.zone();
