@@ -1,6 +1,8 @@
 use std::sync::Arc;
 
-use crate::cluster::{Cluster, HostEndpoint, NamespacedName, NetworkSet, Pod};
+use crate::cluster::{
+    Cluster, HostEndpoint, NAMESPACE_NAME_LABEL, NamespacedName, NetworkSet, Pod,
+};
 use crate::expression::{Expression, LabelValue};
 use crate::selector::Labels;
 use crate::subject::Selects;
@@ -13,6 +15,9 @@ const SERVICE_ACCOUNT: &str = "projectcalico.org/serviceaccount";
 /// Prefixes of the labels of its namespace and of its `ServiceAccount`.
 const OF_NAMESPACE: &str = "pcns.";
 const OF_SERVICE_ACCOUNT: &str = "pcsa.";
+
+/// Under those prefixes, the name itself.
+const NAME: &str = "projectcalico.org/name";
 
 /// Which endpoints an expression is held against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -85,10 +90,17 @@ impl<'a> Endpoint<'a> {
         namespace: Option<&'a Arc<str>>,
         set: &'a NetworkSet,
     ) -> Self {
+        let global = Self::without_namespace(Some(&set.labels));
+        let Some(namespace) = namespace else {
+            return global;
+        };
         Self {
-            namespace: namespace.map_or(Known::Not, |namespace| Known::Is(namespace)),
-            namespace_labels: namespace.and_then(|namespace| cluster.namespaces.get(namespace)),
-            ..Self::without_namespace(Some(&set.labels))
+            namespace: Known::Is(namespace),
+            namespace_labels: cluster
+                .namespaces
+                .get(namespace)
+                .or(global.namespace_labels),
+            ..global
         }
     }
 
@@ -109,7 +121,8 @@ impl<'a> Endpoint<'a> {
     }
 
     /// The value of a label: its own, `pcns.` ones of its namespace, `pcsa.` ones of its `ServiceAccount`, and those that
-    /// Calico adds (`projectcalico.org/namespace`, `…/serviceaccount`, `…/orchestrator`).
+    /// Calico adds (`projectcalico.org/namespace`, `…/serviceaccount`, `…/orchestrator`, `pcns.projectcalico.org/name`,
+    /// `pcsa.…`). A namespace that nobody listed has its name all the same.
     pub fn label(&self, key: &str) -> LabelValue<'a> {
         let part = |part: Known<&'a str>| match part {
             Known::Is(value) => LabelValue::Is(value),
@@ -128,12 +141,96 @@ impl<'a> Endpoint<'a> {
             ORCHESTRATOR if self.is_pod => LabelValue::Is("k8s"),
             _ => {
                 if let Some(key) = key.strip_prefix(OF_NAMESPACE) {
-                    among(self.namespace_labels, key)
+                    match key {
+                        NAME | NAMESPACE_NAME_LABEL => part(self.namespace),
+                        _ => among(self.namespace_labels, key),
+                    }
                 } else if let Some(key) = key.strip_prefix(OF_SERVICE_ACCOUNT) {
-                    among(self.service_account_labels, key)
+                    match key {
+                        NAME => part(self.service_account),
+                        _ => among(self.service_account_labels, key),
+                    }
                 } else {
                     among(self.own, key)
                 }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use test_case::test_case;
+
+    use super::*;
+
+    fn labels(pairs: &[(&str, &str)]) -> Labels {
+        pairs
+            .iter()
+            .map(|(key, value)| (Arc::from(*key), Arc::from(*value)))
+            .collect()
+    }
+
+    fn value(endpoint: &Endpoint<'_>, key: &str) -> Option<String> {
+        match endpoint.label(key) {
+            LabelValue::Is(value) => Some(value.to_owned()),
+            LabelValue::Absent => None,
+            LabelValue::Unknown => Some("?".to_owned()),
+        }
+    }
+
+    #[test_case("app", Some("web"); "its own")]
+    #[test_case("projectcalico.org/namespace", Some("shop"); "its namespace")]
+    #[test_case("projectcalico.org/orchestrator", Some("k8s"); "its orchestrator")]
+    #[test_case("projectcalico.org/serviceaccount", Some("runner"); "its account")]
+    #[test_case("pcns.team", Some("a"); "a label of its namespace")]
+    #[test_case("pcns.projectcalico.org/name", Some("shop"); "the name of its namespace")]
+    #[test_case("pcns.kubernetes.io/metadata.name", Some("shop"); "the same as kubernetes calls it")]
+    #[test_case("pcsa.projectcalico.org/name", Some("runner"); "the name of its account")]
+    #[test_case("pcsa.role", None; "a label its account does not have")]
+    #[test_case("pcns.app", None; "its own is not its namespace's")]
+    fn labels_of_a_pod(key: &str, expected: Option<&str>) {
+        let mut cluster = Cluster::default();
+        cluster
+            .namespaces
+            .insert("shop".into(), labels(&[("team", "a")]));
+        let pod = Pod {
+            labels: labels(&[("app", "web")]),
+            service_account: "runner".into(),
+            ..Pod::default()
+        };
+        let name = ("shop".into(), "web-0".into());
+        let endpoint = Endpoint::of_pod(&cluster, &name, &pod);
+        assert_eq!(value(&endpoint, key).as_deref(), expected);
+    }
+
+    #[test]
+    fn a_set_in_an_unlisted_namespace_has_its_name_and_no_more() {
+        let (cluster, set) = (Cluster::default(), NetworkSet::default());
+        let namespace = Arc::from("shop");
+        let endpoint = Endpoint::of_network_set(&cluster, Some(&namespace), &set);
+        assert_eq!(
+            value(&endpoint, "pcns.projectcalico.org/name").as_deref(),
+            Some("shop")
+        );
+        assert_eq!(value(&endpoint, "pcns.team"), None);
+        assert_eq!(value(&endpoint, "projectcalico.org/serviceaccount"), None);
+    }
+
+    #[test]
+    fn a_global_set_and_a_host_endpoint_are_in_no_namespace() {
+        let (cluster, set) = (Cluster::default(), NetworkSet::default());
+        let host = HostEndpoint::default();
+        for endpoint in [
+            Endpoint::of_network_set(&cluster, None, &set),
+            Endpoint::of_host_endpoint(&host),
+        ] {
+            for key in [
+                "projectcalico.org/namespace",
+                "pcns.projectcalico.org/name",
+                "projectcalico.org/orchestrator",
+            ] {
+                assert_eq!(value(&endpoint, key), None, "{key}");
             }
         }
     }
