@@ -7,7 +7,7 @@ use crate::decode::Findings;
 use crate::kubernetes::Scope;
 use crate::object::Object;
 use crate::surroundings::Surroundings;
-use crate::{cilium, kubernetes, native};
+use crate::{calico, cilium, kubernetes, native};
 
 /// A kind of object.
 #[derive(Debug)]
@@ -30,15 +30,25 @@ pub(crate) enum Role {
     Policy(fn(&Object<'_>, &Surroundings, &Context, &mut Findings) -> Vec<Policy>),
     /// Policies speak of it: it is read before them.
     Fact(fn(&Object<'_>, &Context, &mut Surroundings, &mut Findings)),
+    /// Policies speak of it, and it gives some itself.
+    FactAndPolicy {
+        fact: fn(&Object<'_>, &Context, &mut Surroundings, &mut Findings),
+        policy: fn(&Object<'_>, &Surroundings, &Context, &mut Findings) -> Vec<Policy>,
+    },
     /// It describes a cluster; only read with [`Others::World`](crate::Others::World).
     World(fn(&Object<'_>, &mut Surroundings, &mut Findings)),
 }
 
 /// Every kind, dialect by dialect.
 pub(crate) fn kinds() -> impl Iterator<Item = &'static Kind> {
-    [native::KINDS, cilium::KINDS, kubernetes::KINDS]
-        .into_iter()
-        .flatten()
+    [
+        native::KINDS,
+        cilium::KINDS,
+        calico::KINDS,
+        kubernetes::KINDS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 pub(crate) fn find(group: &str, kind: &str) -> Option<&'static Kind> {
@@ -55,18 +65,8 @@ pub(crate) fn policy_kinds() -> Vec<&'static str> {
     names
 }
 
-const CALICO: &[&str] = &[
-    "NetworkPolicy",
-    "GlobalNetworkPolicy",
-    "NetworkSet",
-    "GlobalNetworkSet",
-    "Tier",
-    "HostEndpoint",
-    "Profile",
-    "StagedNetworkPolicy",
-    "StagedGlobalNetworkPolicy",
-    "StagedKubernetesNetworkPolicy",
-];
+/// Written like a NetworkPolicy.
+const CALICO: &[&str] = &["StagedKubernetesNetworkPolicy"];
 
 /// Kinds of policy that this version does not read: (group, kinds).
 const LATER: &[(&str, &[&str])] = &[

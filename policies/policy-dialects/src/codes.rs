@@ -122,6 +122,53 @@ codes! {
     CILIUM_INGRESS = Lint "cilium-ingress" "ingress rules are not enforced: Egret holds egress";
     CILIUM_RESERVED_LABEL = Lint "cilium-reserved-label" "a reserved label selects no pod";
     CILIUM_EMPTY_LIST = Lint "cilium-empty-list" "an empty list of peers allows nothing";
+
+    // Calico: what its own admission refuses.
+    CALICO_SELECTOR = Refused "calico-selector" "not a selector of Calico's language";
+    CALICO_GLOBAL = Refused "calico-global" "global() stands alone, and only in the namespaceSelector of a source or destination";
+    CALICO_LABEL = Refused "calico-label" "a label that Calico gives by itself is written";
+    CALICO_TIER = Refused "calico-tier" "a Tier that Calico does not accept";
+    CALICO_TIER_MISSING = Refused "calico-tier-missing" "a policy is in a tier that is not there";
+    CALICO_TYPES = Refused "calico-types" "types are empty, or name one twice";
+    CALICO_TOO_MANY = Refused "calico-too-many" "more rules, blocks, ports or HTTP matches than Calico accepts";
+    CALICO_NETS = Refused "calico-nets" "address blocks Calico does not accept, or of both families in one rule";
+    CALICO_PROTOCOL = Refused "calico-protocol" "a protocol Calico does not know";
+    CALICO_PORT = Refused "calico-port" "not a port, a range or a port's name";
+    CALICO_PORTS_PROTOCOL = Refused "calico-ports-protocol" "ports without a protocol that has ports";
+    CALICO_ICMP = Refused "calico-icmp" "an ICMP match Calico does not accept";
+    CALICO_SERVICES = Refused "calico-services" "a service match Calico does not accept";
+    CALICO_HTTP = Refused "calico-http" "an HTTP match where Calico does not accept one: in egress, or in a rule that does not Allow";
+    CALICO_DOMAIN = Refused "calico-domain" "a name Calico Enterprise does not accept, or one where it accepts none";
+    CALICO_FORWARD = Refused "calico-forward" "doNotTrack, preDNAT and applyOnForward contradict each other";
+    CALICO_STAGED = Refused "calico-staged" "a staged policy that deletes says more than which policy";
+    CALICO_HOST_ENDPOINT = Refused "calico-host-endpoint" "a HostEndpoint that Calico does not accept";
+
+    // Calico: what Egret cannot enforce.
+    CALICO_EMPTIED_DESTINATION = Closed "calico-emptied-destination" "the destination of an Allow is empty: its domains may have been dropped by a server that does not know them";
+    CALICO_SOURCE_PORTS = Closed "calico-source-ports" "Egret does not judge by the port a flow comes from";
+    CALICO_DOMAIN_BESIDE = Closed "calico-domain-beside" "domains stand beside a condition on addresses, which cannot be held together";
+    CALICO_PROFILE_SOURCE = Closed "calico-profile-source" "a profile's rule has a condition on the source";
+
+    // Calico: what surprises.
+    CALICO_INGRESS = Lint "calico-ingress" "ingress rules are not enforced: Egret holds egress";
+    CALICO_UNKNOWN_INGRESS_FIELD = Lint "calico-unknown-ingress-field" "a field that does not exist stands in an ingress rule";
+    CALICO_INGRESS_ONLY = Lint "calico-ingress-only" "a policy without types and rules is for ingress only, and denies no egress";
+    CALICO_EGRESS_WITHOUT_TYPE = Lint "calico-egress-without-type" "egress rules stand in a policy whose types do not name Egress";
+    CALICO_NOT_DEFAULTED = Lint "calico-not-defaulted" "nothing is defaulted in crd.projectcalico.org/v1: without types, a policy is for both ways";
+    CALICO_NAME_TIER = Lint "calico-name-tier" "a policy's name does not begin with its tier";
+    CALICO_SELECTS_EVERYTHING = Lint "calico-selects-everything" "a global policy selects host endpoints or kube-system too";
+    CALICO_NOT_SELECTOR_NAMESPACE = Lint "calico-not-selector-namespace" "notSelector in a namespaced policy is about the own namespace only";
+    CALICO_EMPTY_LIST = Lint "calico-empty-list" "an empty list restricts nothing";
+    CALICO_EMPTY_SET = Lint "calico-empty-set" "a network set is empty; its domains may have been dropped by a server that does not know them";
+    CALICO_DOMAIN_DENY = Lint "calico-domain-deny" "a rule that does not Allow selects a network set whose names do not count there";
+    CALICO_DO_NOT_TRACK = Lint "calico-do-not-track" "an untracked policy is for host endpoints only, before every tier";
+    CALICO_APPLY_ON_FORWARD = Lint "calico-apply-on-forward" "flows a host forwards for others are not judged";
+    CALICO_STAGED_IDLE = Lint "calico-staged-idle" "a staged policy that learns or is ignored changes nothing";
+    CALICO_STAGED_MISSING = Lint "calico-staged-missing" "a staged policy deletes a policy that is not there";
+    CALICO_PROFILE = Lint "calico-profile" "rules of profiles are deprecated, and hold for host endpoints only";
+    CALICO_PROFILE_MISSING = Lint "calico-profile-missing" "a host endpoint names a profile that is not there";
+    CALICO_HOST_ENDPOINT_DENIES = Lint "calico-host-endpoint-denies" "a host endpoint without profiles denies what no policy allows";
+    CALICO_HOST_ENDPOINT_ADDRESSES = Lint "calico-host-endpoint-addresses" "a host endpoint has no addresses, so no rule means it as a destination";
 }
 
 #[cfg(test)]

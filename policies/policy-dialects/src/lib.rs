@@ -8,6 +8,7 @@
 //! them. What this crate deliberately does not do: it opens no file, and it decides nothing.
 #![forbid(unsafe_code)]
 
+mod calico;
 mod catalog;
 mod cidr;
 mod cilium;
@@ -23,5 +24,6 @@ mod suggest;
 mod surroundings;
 pub mod yaml;
 
+pub use calico::{LabelTest, Selector, SelectorError, SelectorErrorKind, parse_selector};
 pub use context::{CiliumFlags, Context, Others};
 pub use read::{Reading, read, read_document, read_documents, read_set};

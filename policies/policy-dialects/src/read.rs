@@ -10,7 +10,7 @@ use crate::decode::Findings;
 use crate::object::Object;
 use crate::surroundings::Surroundings;
 use crate::yaml::{self, Document, LoadErrorKind};
-use crate::{Context, lints};
+use crate::{Context, calico, lints};
 
 /// What files say together.
 #[derive(Debug, Default)]
@@ -67,19 +67,29 @@ pub fn read_set<'t>(
             } else {
                 &mut surroundings
             };
+            if let (Some(identity), false) = (calico::identity_of(object), object.is_repeated) {
+                surroundings.calico.remember(identity, &object.id.name);
+            }
             match object.kind.role {
                 Role::Policy(_) => {}
-                Role::Fact(read) => read(object, context, surroundings, &mut findings),
+                Role::Fact(read) | Role::FactAndPolicy { fact: read, .. } => {
+                    read(object, context, surroundings, &mut findings);
+                }
                 Role::World(read) => read(object, surroundings, &mut findings),
             }
         }
         found.push(objects);
         all_findings.push(findings);
     }
+    let Surroundings {
+        cluster, calico, ..
+    } = &mut surroundings;
+    calico.settle(cluster);
     let mut reading = Reading::default();
     for (objects, mut findings) in found.iter().zip(all_findings) {
         for object in objects {
-            let Role::Policy(read) = object.kind.role else {
+            let (Role::Policy(read) | Role::FactAndPolicy { policy: read, .. }) = object.kind.role
+            else {
                 continue;
             };
             findings.begin_object(Some(object.id.clone()));
@@ -172,11 +182,11 @@ impl File {
 /// Whether an object of that kind and name came before; of two the second is refused.
 fn is_repeated(
     object: &Object<'_>,
-    seen: &mut BTreeMap<(&str, ObjectRef), Origin>,
+    seen: &mut BTreeMap<ObjectRef, Origin>,
     findings: &mut Findings,
 ) -> bool {
     let name = object.metadata.name.node;
-    let key = (object.kind.group, object.id.clone());
+    let key = calico::identity_of(object).unwrap_or_else(|| object.id.clone());
     let before = seen.insert(key, findings.origin(name));
     if let Some(first) = &before {
         findings.report_help(

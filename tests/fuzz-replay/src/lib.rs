@@ -14,12 +14,32 @@ use policy_model::{Settings, Workload, World};
 
 /// Every function with the name of its corpus and its target.
 pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+    ("calico_selector", calico_selector),
     ("dns_answer", dns_answer),
     ("dns_query", dns_query),
     ("name_pattern", name_pattern),
     ("packet", packet),
     ("policy_read", policy_read),
 ];
+
+/// A selector of Calico's: its canonical form is a selector too, the same one, and canonical.
+pub fn calico_selector(text: &[u8]) {
+    let Ok(text) = std::str::from_utf8(text) else {
+        return;
+    };
+    match policy_dialects::parse_selector(text) {
+        Ok(selector) => {
+            let canonical = selector.to_string();
+            // What it adds, parentheses and blanks, may be over the limits.
+            if canonical.chars().count() <= 1024 && canonical.matches('(').count() <= 64 {
+                let again = policy_dialects::parse_selector(&canonical);
+                assert_eq!(again.as_ref(), Ok(&selector), "{canonical}");
+                assert_eq!(again.map(|again| again.to_string()), Ok(canonical));
+            }
+        }
+        Err(error) => assert!(error.offset <= text.chars().count()),
+    }
+}
 
 /// A workload's message: what goes upstream in its place is the same question and nothing else.
 pub fn dns_query(message: &[u8]) {
@@ -99,6 +119,7 @@ pub fn name_pattern(input: &[u8]) {
         Grammar::CiliumName,
         Grammar::ClusterNetworkPolicy,
         Grammar::Istio,
+        Grammar::Calico,
     ] {
         let Ok(pattern) = NamePattern::parse(grammar, pattern) else {
             continue;

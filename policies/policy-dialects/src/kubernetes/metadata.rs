@@ -110,7 +110,26 @@ pub(crate) fn decode_metadata<'d>(
     })
 }
 
+/// On an object of a dialect that cannot say `allowPrivate`: its names may hold private addresses.
+const ALLOW_PRIVATE: &str = "egret.dev/allow-private";
+
 impl MetadataSpec<'_> {
+    /// Whether an annotation lets the object's names hold private addresses.
+    pub(crate) fn allows_private(&self, findings: &mut Findings) -> bool {
+        match self.annotation(ALLOW_PRIVATE) {
+            None | Some(At { value: "false", .. }) => false,
+            Some(At { value: "true", .. }) => true,
+            Some(At { value, node }) => {
+                findings.report(
+                    codes::INVALID_VALUE,
+                    node,
+                    format!("`{value}` is neither \"true\" nor \"false\""),
+                );
+                false
+            }
+        }
+    }
+
     /// The value of an annotation.
     pub(crate) fn annotation(&self, key: &str) -> Option<At<'_, &str>> {
         self.annotations

@@ -7,6 +7,7 @@
     reason = "a test reads the data beside the clone and says what it skipped"
 )]
 
+mod calico_facts;
 mod cilium;
 mod cilium_facts;
 mod hostile_text;

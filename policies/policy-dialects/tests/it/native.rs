@@ -253,7 +253,7 @@ fn every_finding_of_a_file_is_reported_at_once() {
 }
 
 #[test_case("apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: x}", "unsupported-dialect"; "a dialect of later")]
-#[test_case("apiVersion: projectcalico.org/v3\nkind: GlobalNetworkPolicy\nmetadata: {name: x}", "unsupported-dialect"; "calico")]
+#[test_case("apiVersion: crd.antrea.io/v1beta1\nkind: ClusterNetworkPolicy\nmetadata: {name: x}", "unsupported-dialect"; "antrea")]
 #[test_case("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}", "unknown-kind"; "no policy")]
 #[test_case("apiVersion: egret.dev/v1alpha1\nkind: EgresPolicy\nmetadata: {name: x}", "unknown-kind"; "a misspelt kind")]
 #[test_case("apiVersion: egret.dev/v1\nkind: EgressPolicy\nmetadata: {name: x}", "unsupported-version"; "another version")]
