@@ -10,13 +10,18 @@ use crate::ruleset::{ByRuling, Ruleset};
 use chain::build_chain;
 use clauses::Lowered;
 use diagnostics::diagnose;
+use lowering::Here;
 use prefixes::build_prefixes;
 
 mod chain;
 pub(crate) mod clauses;
 mod diagnostics;
-mod lowering;
+mod domains;
+pub(crate) mod lowering;
+mod members;
+mod named_ports;
 mod nesting;
+mod placement;
 mod prefixes;
 mod standing;
 
@@ -56,10 +61,18 @@ pub fn compile(
     world: &World,
     settings: &Settings,
 ) -> Result<Compiled, CompileError> {
-    let (selected, unselected) = select(policies, workload)?;
+    let (mut selected, unselected) = select(policies, workload)?;
+    for policy in &mut selected {
+        domains::write_out(policy, world.cluster.objects());
+    }
     let mut lowered = Lowered::default();
+    let here = Here {
+        workload,
+        world,
+        settings,
+    };
     for policy in &selected {
-        lowered.push(policy, world, settings);
+        lowered.push(policy, here);
     }
     let patterns = lowered.names.len()
         + lowered
@@ -75,7 +88,7 @@ pub fn compile(
     let replaced = standing::replaced(policies);
     let chains = ByRuling::from_fn(|ruling| {
         let stands = |policy: &Policy| standing::stands(policy, ruling, &replaced);
-        build_chain(&selected, stands, settings, &mut reasons)
+        build_chain(&selected, stands, here, &mut reasons)
     });
     let Lowered {
         clauses,
@@ -133,7 +146,7 @@ fn select(
     if rules > MAX_RULES {
         return Err(LimitError::Rules { got: rules }.into());
     }
-    selected.sort_by_key(|policy| chain::rank(policy));
+    selected.sort_by_key(|policy| placement::rank(policy));
     unselected.sort_unstable();
     unselected.dedup();
     Ok((selected.into_iter().cloned().collect(), unselected))

@@ -8,7 +8,7 @@ use crate::limits::LimitError;
 use crate::lists::Lists;
 use crate::port_list::{PortKey, covers};
 use crate::reason::ReasonId;
-use crate::ruleset::{ByRuling, Effect, Ruleset, Ruling, Verdict};
+use crate::ruleset::{ByRuling, Effect, Outcome, Ruleset, Ruling, Verdict};
 
 /// What a workload wants to send, as the kernel sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -68,11 +68,62 @@ pub struct Decision {
 }
 
 impl Ruleset {
-    /// Decides a flow as the kernel does: by the steps of its address, else by its prefix.
+    /// Decides a flow as the kernel does: by the steps of its address, else by its prefix. A flow to a Service is decided as
+    /// those to its backends, which must agree; `leases` are those of the flow's address.
     ///
     /// # Errors
     /// See [`fold`](Self::fold).
     pub fn decide(
+        &self,
+        lists: &mut Lists,
+        flow: &Flow,
+        leases: &[LeaseRules],
+        age: Age,
+    ) -> Result<Decision, LimitError> {
+        let cluster = &self.world.cluster;
+        let Some(backends) = cluster.backends(flow.ip, flow.protocol, flow.port) else {
+            return self.decide_address(lists, flow, leases, age);
+        };
+        let decisions: Vec<Decision> = backends
+            .iter()
+            .map(|backend| {
+                let flow = Flow::new(backend.address, flow.protocol, backend.port);
+                self.decide_address(lists, &flow, &[], age)
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(self.agreed(&decisions))
+    }
+
+    fn agreed(&self, backends: &[Decision]) -> Decision {
+        let ruled = |ruling: Ruling, of: fn(&Decision) -> (Verdict, DenyStyle, ReasonId)| {
+            let service = self.chains.of(ruling).service;
+            let trouble = |outcome: Outcome| (outcome.verdict, outcome.style, outcome.reason);
+            let Some(first) = backends.first().map(of) else {
+                return trouble(service.no_backend);
+            };
+            if backends.iter().all(|decision| of(decision).0 == first.0) {
+                first
+            } else {
+                trouble(service.differ)
+            }
+        };
+        let (verdict, style, reason) = ruled(Ruling::Enforced, |decision| {
+            (decision.verdict, decision.style, decision.reason)
+        });
+        let (would, _, would_reason) = ruled(Ruling::Proposed, |decision| {
+            (decision.would, decision.style, decision.would_reason)
+        });
+        Decision {
+            verdict,
+            would,
+            style,
+            reason,
+            would_reason,
+            lease: None,
+        }
+    }
+
+    pub(crate) fn decide_address(
         &self,
         lists: &mut Lists,
         flow: &Flow,

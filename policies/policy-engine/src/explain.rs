@@ -28,6 +28,8 @@ pub struct NamedLease {
 #[derive(Debug, Clone)]
 pub struct Explanation {
     pub flow: Flow,
+    /// Of a flow to a Service: the flow to the backend whose steps are told, the first that decided.
+    pub backend: Option<Flow>,
     pub ruling: Ruling,
     pub class: DestinationClass,
     pub decision: Decision,
@@ -127,16 +129,19 @@ impl Ruleset {
             })
             .collect();
         let decision = self.decide(lists, flow, &rules, age)?;
+        let backend = self.told_backend(lists, flow, age, ruling)?;
         let (verdict, reason) = match ruling {
             Ruling::Enforced => (decision.verdict, decision.reason),
             Ruling::Proposed => (decision.would, decision.would_reason),
         };
+        let is_service = self.is_service(flow);
         let tracer = Tracer {
             ruleset: self,
             chain: self.chains.of(ruling),
-            flow,
-            leases,
-            rules,
+            flow: backend.as_ref().unwrap_or(flow),
+            // Names stand for the Service's address, not for its backends'.
+            leases: if is_service { &[] } else { leases },
+            rules: if is_service { Vec::new() } else { rules },
             age,
             ruling,
         };
@@ -148,8 +153,13 @@ impl Ruleset {
             decision,
             verdict,
             reason: self.reason(reason).clone(),
+            backend,
             guards: tracer.guards(),
-            tiers: tracer.tiers(),
+            tiers: if is_service && backend.is_none() {
+                Vec::new()
+            } else {
+                tracer.tiers()
+            },
             leases: leases
                 .iter()
                 .map(|lease| LeaseTrace {
@@ -163,5 +173,38 @@ impl Ruleset {
             ),
             unselected: self.unselected.clone(),
         })
+    }
+
+    fn is_service(&self, flow: &Flow) -> bool {
+        let cluster = &self.world.cluster;
+        cluster
+            .backends(flow.ip, flow.protocol, flow.port)
+            .is_some()
+    }
+
+    /// The first backend of a Service, or the first that is denied where not all are.
+    fn told_backend(
+        &self,
+        lists: &mut Lists,
+        flow: &Flow,
+        age: Age,
+        ruling: Ruling,
+    ) -> Result<Option<Flow>, LimitError> {
+        let cluster = &self.world.cluster;
+        let backends = cluster.backends(flow.ip, flow.protocol, flow.port);
+        let mut first = None;
+        for backend in backends.into_iter().flatten() {
+            let flow = Flow::new(backend.address, flow.protocol, backend.port);
+            let decision = self.decide_address(lists, &flow, &[], age)?;
+            let verdict = match ruling {
+                Ruling::Enforced => decision.verdict,
+                Ruling::Proposed => decision.would,
+            };
+            if verdict == Verdict::Deny {
+                return Ok(Some(flow));
+            }
+            first = first.or(Some(flow));
+        }
+        Ok(first)
     }
 }

@@ -123,7 +123,8 @@ impl Ruleset {
                 ClausePeer::Everywhere
                 | ClausePeer::Outside
                 | ClausePeer::Class(_)
-                | ClausePeer::Block(_) => false,
+                | ClausePeer::Block(_)
+                | ClausePeer::Nets(_) => false,
             })
     }
 
@@ -147,7 +148,8 @@ impl Ruleset {
             ClausePeer::Everywhere
             | ClausePeer::Outside
             | ClausePeer::Class(_)
-            | ClausePeer::Block(_) => false,
+            | ClausePeer::Block(_)
+            | ClausePeer::Nets(_) => false,
         };
         let filter = |clauses: &[u32]| clauses.iter().copied().filter(|c| counts(c)).collect();
         ByRuling {

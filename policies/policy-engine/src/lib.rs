@@ -64,5 +64,5 @@ pub use lists::{ListId, Lists};
 pub use names::NameRules;
 pub use port_list::{PortList, PortRow, PortVerdict};
 pub use question::QuestionRuling;
-pub use reason::{Reason, ReasonId, RuleReason};
+pub use reason::{Reason, ReasonId, RuleReason, ServiceTrouble};
 pub use ruleset::{Ruleset, Ruling, Verdict};

@@ -98,10 +98,10 @@ impl Ruleset {
             clauses.dedup();
             clauses.into()
         });
-        let private = self
-            .settings
-            .private_zones
-            .iter()
+        // The cluster's own names stand for its own addresses.
+        let zones = self.settings.private_zones.iter();
+        let private = zones
+            .chain(&self.settings.cluster_domain)
             .any(|zone| question.is_under(zone));
         NameRules { clauses, private }
     }

@@ -237,6 +237,16 @@ pub(crate) fn subtract(matches: &[PortMatch], except: &[PortMatch]) -> Vec<PortM
     left
 }
 
+/// What is covered, without `less`.
+pub(crate) fn covered_less(ports: &Ports, less: &[PortMatch]) -> Ports {
+    match ports {
+        Ports::Any if less.is_empty() => Ports::Any,
+        Ports::Any => Ports::AllBut(less.to_vec()),
+        Ports::Only(list) => Ports::Only(subtract(list, less)),
+        Ports::AllBut(list) => Ports::AllBut(list.iter().chain(less).copied().collect()),
+    }
+}
+
 /// What both cover.
 pub(crate) fn intersect(left: &Ports, right: &[PortMatch]) -> Ports {
     let left = match left {

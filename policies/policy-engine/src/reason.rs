@@ -21,6 +21,8 @@ pub enum Reason {
     Isolated { tier: TierRef, by: Vec<ObjectRef> },
     /// A guard of the house.
     Guard(Guard),
+    /// A Service that cannot be judged as its backends.
+    Service(ServiceTrouble),
     /// Policies select the workload, none decided, and the default holds.
     Default,
     /// No policy selects the workload.
@@ -31,6 +33,35 @@ pub enum Reason {
     SearchExpansion,
     /// A question of a workload, or to a server, whose names are not filtered.
     NotFiltered,
+}
+
+/// Why a Service is denied that no rule denies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ServiceTrouble {
+    /// It leads nowhere.
+    NoBackend,
+    /// Some of its backends are allowed and some are not: which one a flow gets is the network's choice.
+    BackendsDiffer,
+}
+
+impl ServiceTrouble {
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::NoBackend => "service-no-backend",
+            Self::BackendsDiffer => "service-backends-differ",
+        }
+    }
+}
+
+impl fmt::Display for ServiceTrouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoBackend => "the Service has no backend that serves",
+            Self::BackendsDiffer => {
+                "some backends of the Service are allowed and some are not, so none is"
+            }
+        })
+    }
 }
 
 /// The rule of a [`Reason`], with all that is needed to find and fix it.
@@ -48,9 +79,15 @@ pub struct RuleReason {
 }
 
 impl RuleReason {
-    pub(crate) fn new(policy: &Policy, rule: &Rule, closed: Option<&'static str>) -> Self {
+    /// `tier` is where the policy stands in the ruling.
+    pub(crate) fn new(
+        policy: &Policy,
+        tier: &TierRef,
+        rule: &Rule,
+        closed: Option<&'static str>,
+    ) -> Self {
         Self {
-            tier: policy.tier.clone(),
+            tier: tier.clone(),
             policy: policy.id.clone(),
             index: rule.index,
             name: rule.name.clone(),
@@ -69,6 +106,7 @@ impl Reason {
             Self::TierEnd { .. } => "tier-end",
             Self::Isolated { .. } => "isolated",
             Self::Guard(guard) => guard.code(),
+            Self::Service(trouble) => trouble.code(),
             Self::Default => "default",
             Self::NoPolicy => "no-policy",
             Self::NotNamed { .. } => "not-named",
@@ -82,7 +120,8 @@ impl Reason {
             Self::Rule(rule) => rule.tier.band,
             Self::TierEnd { tier } | Self::Isolated { tier, .. } => tier.band,
             Self::Guard(_) => Band::Guard,
-            Self::Default
+            Self::Service(_)
+            | Self::Default
             | Self::NoPolicy
             | Self::NotNamed { .. }
             | Self::SearchExpansion
@@ -95,6 +134,7 @@ impl Reason {
             Self::Rule(rule) => Some(&rule.tier),
             Self::TierEnd { tier } | Self::Isolated { tier, .. } => Some(tier),
             Self::Guard(_)
+            | Self::Service(_)
             | Self::Default
             | Self::NoPolicy
             | Self::NotNamed { .. }
@@ -109,6 +149,7 @@ impl Reason {
             Self::TierEnd { .. }
             | Self::Isolated { .. }
             | Self::Guard(_)
+            | Self::Service(_)
             | Self::Default
             | Self::NoPolicy
             | Self::NotNamed { .. }
@@ -124,6 +165,7 @@ impl Reason {
             Self::Isolated { by, .. } | Self::NotNamed { by } => by.iter().collect(),
             Self::TierEnd { .. }
             | Self::Guard(_)
+            | Self::Service(_)
             | Self::Default
             | Self::NoPolicy
             | Self::SearchExpansion
@@ -145,6 +187,7 @@ impl fmt::Display for Reason {
                 write_list(f, by)
             }
             Self::Guard(guard) => guard.fmt(f),
+            Self::Service(trouble) => trouble.fmt(f),
             Self::Default => f.write_str("no rule decided, the default holds"),
             Self::NoPolicy => f.write_str("no policy selects the workload"),
             Self::NotNamed { by } => {

@@ -6,18 +6,20 @@ use std::sync::Arc;
 
 use dns_names::Name;
 use policy_model::{
-    Band, DefaultVerdict, DenyStyle, DnsFilter, ObjectRef, Order, Policy, Protocol, RefusalCode,
-    Rule, Selects, Settings, StagedChange, Standing, TierEnd, TierRef, Workload, World,
+    Action, Band, DefaultVerdict, DenyStyle, DnsFilter, Endpoint, EndpointPeer, Expression, FqdnBy,
+    FqdnPeer, ObjectRef, Order, Peer, Peers, Policy, Protocol, RefusalCode, Rule, Scope, Selects,
+    Settings, StagedChange, Standing, TierEnd, TierRef, Workload, World,
 };
 
 use crate::decide::{Age, Flow};
 use crate::explain::NamedLease;
 use crate::guard::Guard;
-use crate::reason::{Reason, RuleReason};
+use crate::reason::{Reason, RuleReason, ServiceTrouble};
 use crate::ruleset::{Ruling, Verdict};
 
 use matching::is_metadata;
 
+mod cluster;
 mod matching;
 mod questions;
 
@@ -63,7 +65,25 @@ pub fn decide(
             Age::Established => true,
         })
         .collect();
-    Court::new(setting, ruling).decide(flow, &live)
+    let policies = in_force(setting, ruling);
+    let court = Court::new(setting, &policies);
+    let cluster = &setting.world.cluster;
+    let Some(backends) = cluster.backends(flow.ip, flow.protocol, flow.port) else {
+        return court.decide(flow, &live);
+    };
+    let mut ruled = backends.iter().map(|backend| {
+        let flow = Flow::new(backend.address, flow.protocol, backend.port);
+        court.decide(&flow, &[])
+    });
+    let style = setting.settings.deny_style;
+    let Some(first) = ruled.next() else {
+        return court.deny(Reason::Service(ServiceTrouble::NoBackend), style);
+    };
+    if ruled.all(|other| other.verdict == first.verdict) {
+        first
+    } else {
+        court.deny(Reason::Service(ServiceTrouble::BackendsDiffer), style)
+    }
 }
 
 /// Judges the name of a question in one ruling, as [`Ruleset::judge_question`](crate::Ruleset::judge_question) does.
@@ -74,11 +94,86 @@ pub fn judge_question(
     protocol: Protocol,
     name: &Name,
 ) -> RuledQuestion {
-    Court::new(setting, ruling).judge_question(server, protocol, name)
+    let policies = in_force(setting, ruling);
+    Court::new(setting, &policies).judge_question(server, protocol, name)
+}
+
+/// The policies of a ruling that select the workload, as they stand there.
+fn in_force(setting: Setting<'_>, ruling: Ruling) -> Vec<Policy> {
+    let Setting {
+        policies, workload, ..
+    } = setting;
+    let counts = |policy: &&Policy| {
+        let changed = policies
+            .iter()
+            .any(|other| other.id == policy.id && matches!(other.standing, Standing::Staged(_)));
+        match ruling {
+            Ruling::Enforced => policy.standing == Standing::Enforced,
+            Ruling::Proposed => match policy.standing {
+                Standing::Enforced => !changed,
+                Standing::Audit | Standing::Staged(StagedChange::Set) => true,
+                Standing::Staged(StagedChange::Delete) => false,
+            },
+        }
+    };
+    let mut selected: Vec<Policy> = policies
+        .iter()
+        .filter(|policy| policy.subject.selects(workload) == Selects::Yes)
+        .filter(counts)
+        .cloned()
+        .collect();
+    // NetworkPolicies are Calico's where Calico has anything to say in that tier.
+    let calico = selected
+        .iter()
+        .find(|policy| &*policy.tier.name == "calico-default")
+        .map(|policy| policy.tier.clone());
+    if let Some(tier) = calico {
+        for policy in &mut selected {
+            if &*policy.id.kind == "NetworkPolicy" && &*policy.tier.name == "union" {
+                let namespace = policy.id.namespace.as_deref().unwrap_or_default();
+                let name = format!("knp.default.{}", policy.id.name);
+                policy.tie = format!("{name}/{namespace}/NetworkPolicy").into();
+                policy.order = Order(1000.0);
+                policy.tier = tier.clone();
+            }
+        }
+    }
+    // A set's names stand wherever the set does, if nothing but the set is said.
+    let cluster = setting.world.cluster.objects();
+    let rules = selected.iter_mut().flat_map(|policy| &mut policy.rules);
+    for rule in rules.filter(|rule| rule.action == Action::Allow) {
+        let Peers::Of(peers) = &mut rule.peers else {
+            continue;
+        };
+        for peer in peers.clone() {
+            let Peer::Endpoints(peer) = peer else {
+                continue;
+            };
+            let bare = EndpointPeer {
+                selector: peer.selector.clone(),
+                ..EndpointPeer::default()
+            };
+            for ((namespace, _), set) in &cluster.network_sets {
+                let endpoint = Endpoint::of_network_set(cluster, namespace.as_ref(), set);
+                let selects = |by: &Expression| endpoint.selects(by) == Selects::Yes;
+                if peer == bare && peer.selector.as_ref().is_some_and(selects) {
+                    peers.extend(set.domains.iter().map(|pattern| {
+                        Peer::Fqdn(FqdnPeer {
+                            pattern: pattern.clone(),
+                            by: FqdnBy::Chain,
+                            scope: Scope::Any,
+                        })
+                    }));
+                }
+            }
+        }
+    }
+    selected
 }
 
 /// The policies of a ruling in the order of the walk.
 struct Court<'a> {
+    workload: &'a Workload,
     world: &'a World,
     settings: &'a Settings,
     tiers: Vec<(TierRef, Vec<&'a Policy>)>,
@@ -96,32 +191,16 @@ enum Does {
 }
 
 impl<'a> Court<'a> {
-    fn new(setting: Setting<'a>, ruling: Ruling) -> Self {
+    /// `policies` are those of the ruling.
+    fn new(setting: Setting<'a>, policies: &'a [Policy]) -> Self {
         let Setting {
-            policies,
+            policies: _,
             workload,
             world,
             settings,
         } = setting;
-        let counts = |policy: &&Policy| {
-            let changed = policies.iter().any(|other| {
-                other.id == policy.id && matches!(other.standing, Standing::Staged(_))
-            });
-            match ruling {
-                Ruling::Enforced => policy.standing == Standing::Enforced,
-                Ruling::Proposed => match policy.standing {
-                    Standing::Enforced => !changed,
-                    Standing::Audit | Standing::Staged(StagedChange::Set) => true,
-                    Standing::Staged(StagedChange::Delete) => false,
-                },
-            }
-        };
-        let mut selected: Vec<&Policy> = policies
-            .iter()
-            .filter(|policy| policy.subject.selects(workload) == Selects::Yes)
-            .filter(counts)
-            .collect();
-        selected.sort_by(|a, b| (a.order, &a.id).cmp(&(b.order, &b.id)));
+        let mut selected: Vec<&Policy> = policies.iter().collect();
+        selected.sort_by(|a, b| (a.order, &a.tie, &a.id).cmp(&(b.order, &b.tie, &b.id)));
 
         let mut tiers: Vec<(TierRef, Vec<&Policy>)> = Vec::new();
         for policy in &selected {
@@ -179,6 +258,7 @@ impl<'a> Court<'a> {
         }
         tiers.sort_by(|(a, _), (b, _)| (a.band, a.order, &a.name).cmp(&(b.band, b.order, &b.name)));
         Self {
+            workload,
             world,
             settings,
             tiers,
@@ -372,5 +452,10 @@ impl<'a> Court<'a> {
 }
 
 fn reason_of(policy: &Policy, rule: &Rule, closed: Option<&'static str>) -> Reason {
-    Reason::Rule(Arc::new(RuleReason::new(policy, rule, closed)))
+    Reason::Rule(Arc::new(RuleReason::new(
+        policy,
+        &policy.tier,
+        rule,
+        closed,
+    )))
 }

@@ -100,6 +100,7 @@ pub(crate) struct Chain {
     /// Whether answers are of use to it: it has name rules, or filters names.
     pub(crate) learns: bool,
     pub(crate) guard: ByGuard,
+    pub(crate) service: ByService,
 }
 
 /// Reasons of the guard tier.
@@ -107,6 +108,13 @@ pub(crate) struct Chain {
 pub(crate) struct ByGuard {
     pub(crate) metadata: Outcome,
     pub(crate) dns_bypass: Outcome,
+}
+
+/// Reasons of Services that cannot be judged as their backends.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ByService {
+    pub(crate) no_backend: Outcome,
+    pub(crate) differ: Outcome,
 }
 
 #[derive(Debug)]

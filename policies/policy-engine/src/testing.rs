@@ -1,5 +1,6 @@
 //! Random policies, answers and flows, for the tests that hold two engines together.
 
+mod clusters;
 mod random;
 mod worlds;
 

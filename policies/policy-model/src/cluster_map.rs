@@ -61,9 +61,22 @@ impl ClusterMap {
         &self.inner.cluster
     }
 
-    /// Whether no cluster is known: then nothing can be said of its pods, nodes and Services.
+    /// Whether nothing is known of pods, nodes and Services. Sets and host endpoints may be known all the same.
     pub fn is_unknown(&self) -> bool {
-        self.inner.cluster.is_empty()
+        let Cluster {
+            namespaces,
+            pods,
+            nodes,
+            services,
+            service_accounts,
+            network_sets: _,
+            host_endpoints: _,
+        } = &self.inner.cluster;
+        namespaces.is_empty()
+            && pods.is_empty()
+            && nodes.is_empty()
+            && services.is_empty()
+            && service_accounts.is_empty()
     }
 
     /// What an address is; outside where no object has it and no range of pods holds it.

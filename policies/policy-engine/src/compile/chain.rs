@@ -3,47 +3,49 @@ use std::sync::Arc;
 
 use policy_model::{
     Action, Band, DefaultVerdict, DenyStyle, DnsFilter, ObjectRef, Order, Policy, Rule, Settings,
-    TierEnd, TierRef,
+    TierEnd, TierRef, World,
 };
 
 use super::clauses::{CONDITION_NOT_ENFORCED, Force, force_of, has_names};
+use super::lowering::Here;
+use super::placement::{Placed, placed};
 use crate::guard::Guard;
 use crate::numbering::number;
-use crate::reason::{Reason, Reasons, RuleReason};
-use crate::ruleset::{ByGuard, Chain, ChainTier, Effect, Outcome, Place, Verdict};
-
-/// The order of the walk: tier, then rank in it, then the object.
-pub(super) fn rank(policy: &Policy) -> (Band, Order, Arc<str>, Order, ObjectRef) {
-    let TierRef {
-        band,
-        order,
-        name,
-        end: _,
-    } = policy.tier.clone();
-    (band, order, name, policy.order, policy.id.clone())
-}
+use crate::reason::{Reason, Reasons, RuleReason, ServiceTrouble};
+use crate::ruleset::{ByGuard, ByService, Chain, ChainTier, Effect, Outcome, Place, Verdict};
 
 /// Builds the chain of the policies that `stands` takes; `policies` are in the order of the walk.
 pub(super) fn build_chain(
     policies: &[Policy],
     stands: impl Fn(&Policy) -> bool,
-    settings: &Settings,
+    here: Here<'_>,
     reasons: &mut Reasons,
 ) -> Chain {
-    let standing: Vec<&Policy> = policies.iter().filter(|policy| stands(policy)).collect();
+    let Here {
+        workload: _,
+        world,
+        settings,
+    } = here;
+    let placed = placed(policies, stands);
+    let standing: Vec<&Policy> = placed.iter().map(|placed| &*placed.policy).collect();
     let isolation = Isolation::of(&standing);
     let tiers = tiers(&standing, &isolation);
     let mut builder = Builder {
         settings,
+        world,
         reasons,
         isolation,
         tiers: &tiers,
     };
-    let mut places = Vec::new();
+    let rules: usize = policies.iter().map(|policy| policy.rules.len()).sum();
+    let mut places = vec![None; rules];
     let mut rank = 0;
-    for policy in policies {
-        for rule in &policy.rules {
-            places.push(stands(policy).then(|| builder.place(policy, rule, rank)));
+    for Placed {
+        policy, first_rule, ..
+    } in &placed
+    {
+        for (rule, at) in policy.rules.iter().zip(*first_rule..) {
+            places[at] = Some(builder.place(policy, rule, rank));
             rank += 1;
         }
     }
@@ -56,13 +58,14 @@ pub(super) fn build_chain(
         .collect();
     let default = builder.default(&standing);
     let guard = builder.guard();
-    let filters = filters(&standing);
+    let service = builder.service();
+    let filters = filters(&standing, world);
     let learns = !filters.is_empty()
         || standing.iter().any(|policy| {
             policy
                 .rules
                 .iter()
-                .any(|rule| has_names(rule) && force_of(rule) == Force::AsWritten)
+                .any(|rule| has_names(rule) && force_of(rule, world) == Force::AsWritten)
         });
     let filters_by_names = standing
         .iter()
@@ -79,6 +82,7 @@ pub(super) fn build_chain(
         not_named,
         learns,
         guard,
+        service,
     }
 }
 
@@ -163,11 +167,11 @@ fn stricter(left: TierEnd, right: TierEnd) -> TierEnd {
 }
 
 /// The objects whose policies filter names, each once.
-fn filters(policies: &[&Policy]) -> Vec<ObjectRef> {
+fn filters(policies: &[&Policy], world: &World) -> Vec<ObjectRef> {
     let limits_questions = |rule: &Rule| {
         rule.questions.is_some()
             && rule.action == Action::Allow
-            && force_of(rule) == Force::AsWritten
+            && force_of(rule, world) == Force::AsWritten
     };
     let mut filters: Vec<ObjectRef> = policies
         .iter()
@@ -183,6 +187,7 @@ fn filters(policies: &[&Policy]) -> Vec<ObjectRef> {
 
 struct Builder<'a> {
     settings: &'a Settings,
+    world: &'a World,
     reasons: &'a mut Reasons,
     isolation: Isolation<'a>,
     tiers: &'a [TierRef],
@@ -195,7 +200,7 @@ impl Builder<'_> {
             .iter()
             .position(|tier| tier.is_same_tier(&policy.tier))
             .expect("the tier of a policy that stands exists");
-        let force = force_of(rule);
+        let force = force_of(rule, self.world);
         let action = if matches!(force, Force::DenyEverything(_)) {
             Action::Deny
         } else {
@@ -220,7 +225,12 @@ impl Builder<'_> {
             Force::Nothing => rule.closed.or(Some(CONDITION_NOT_ENFORCED)),
             Force::DenyEverything(code) => Some(code),
         };
-        let reason = Reason::Rule(Arc::new(RuleReason::new(policy, rule, closed)));
+        let reason = Reason::Rule(Arc::new(RuleReason::new(
+            policy,
+            &policy.tier,
+            rule,
+            closed,
+        )));
         let style = match verdict {
             Verdict::Allow => DenyStyle::Reject,
             Verdict::Deny => policy.deny_style.unwrap_or(self.settings.deny_style),
@@ -303,6 +313,14 @@ impl Builder<'_> {
         ByGuard {
             metadata: self.deny(style, Reason::Guard(Guard::Metadata)),
             dns_bypass: self.deny(style, Reason::Guard(Guard::DnsBypass)),
+        }
+    }
+
+    fn service(&mut self) -> ByService {
+        let style = self.settings.deny_style;
+        ByService {
+            no_backend: self.deny(style, Reason::Service(ServiceTrouble::NoBackend)),
+            differ: self.deny(style, Reason::Service(ServiceTrouble::BackendsDiffer)),
         }
     }
 

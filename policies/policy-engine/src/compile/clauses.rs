@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use dns_names::NamePattern;
 use ipnet::IpNet;
 use policy_model::{
-    Action, Block, DestinationClass, FqdnBy, Peer, Peers, Ports, Resolver, Rule, Scope,
+    Action, Block, DestinationClass, FqdnBy, Peer, Peers, Ports, Resolver, Rule, Scope, World,
 };
 
 /// A peer of a rule, with the ports the rule means there. Numbered from 0 in the order of policies, rules and peers.
@@ -25,6 +25,8 @@ pub(crate) enum ClausePeer {
     Outside,
     Class(DestinationClass),
     Block(Block),
+    /// Any of these, whatever has the address.
+    Nets(Vec<IpNet>),
     /// Whatever a live lease of a matching name stands on; the patterns are in the name index.
     Names {
         scope: Scope,
@@ -81,13 +83,13 @@ pub(crate) const PASS_BY_NAME: &str = "pass-by-name";
 pub(crate) const PEER_NOT_HERE: &str = "peer-not-here";
 pub(crate) const CONDITION_NOT_ENFORCED: &str = "condition-not-enforced";
 
-pub(crate) fn force_of(rule: &Rule) -> Force {
+pub(crate) fn force_of(rule: &Rule, world: &World) -> Force {
     let conditions = rule.sni.is_some() || !rule.http.is_empty();
     let mut closed = rule
         .closed
         .or_else(|| conditions.then_some(CONDITION_NOT_ENFORCED));
     if matches!(rule.action, Action::Deny | Action::Pass) {
-        let unknown = peers(rule).iter().any(is_unknown);
+        let unknown = peers(rule).iter().any(|peer| is_unknown(peer, world));
         let pass_by_name = rule.action == Action::Pass && has_names(rule);
         closed = closed
             .or_else(|| unknown.then_some(PEER_NOT_HERE))
@@ -100,11 +102,14 @@ pub(crate) fn force_of(rule: &Rule) -> Force {
     }
 }
 
-/// A peer that stands for something this machine does not know.
-pub(crate) const fn is_unknown(peer: &Peer) -> bool {
+/// A peer that stands for something nobody knows here.
+pub(crate) fn is_unknown(peer: &Peer, world: &World) -> bool {
     match peer {
-        Peer::Pods(_) | Peer::Nodes(_) | Peer::Service(_) | Peer::Set(_) | Peer::Endpoints(_) => {
-            true
+        Peer::Pods(_) | Peer::Nodes(_) | Peer::Service(_) => world.cluster.is_unknown(),
+        Peer::Set(_) => true,
+        Peer::Endpoints(peer) => {
+            (peer.selector.is_some() || peer.not_selector.is_some())
+                && world.cluster.objects().is_empty()
         }
         Peer::Block(_) | Peer::Fqdn(_) | Peer::Entity(_) | Peer::Metadata(_) => false,
     }

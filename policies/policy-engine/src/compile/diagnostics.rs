@@ -19,8 +19,8 @@ pub(super) fn diagnose(policies: &[Policy], world: &World) -> Vec<Diagnostic> {
                 diagnostic.help = help.map(str::to_owned);
                 found.push(diagnostic);
             };
-            closed(rule, &mut about);
-            if force_of(rule) == Force::AsWritten {
+            closed(rule, world, &mut about);
+            if force_of(rule, world) == Force::AsWritten {
                 empty_here(rule, world, &mut about);
             }
         }
@@ -31,7 +31,7 @@ pub(super) fn diagnose(policies: &[Policy], world: &World) -> Vec<Diagnostic> {
 type About<'a> = &'a mut dyn FnMut(Level, &'static str, &str, Option<&str>);
 
 /// What is not enforced as written. A rule its dialect closed was reported there.
-fn closed(rule: &Rule, about: About<'_>) {
+fn closed(rule: &Rule, world: &World, about: About<'_>) {
     if rule.closed.is_some() {
         return;
     }
@@ -49,7 +49,7 @@ fn closed(rule: &Rule, about: About<'_>) {
         let help = "pass by address, or allow the names in this tier";
         about(Level::Closed, PASS_BY_NAME, message, Some(help));
     }
-    for peer in peers(rule).iter().filter(|peer| is_unknown(peer)) {
+    for peer in peers(rule).iter().filter(|peer| is_unknown(peer, world)) {
         let what = match peer {
             Peer::Pods(_) => "pods".to_owned(),
             Peer::Nodes(_) => "nodes".to_owned(),

@@ -3,6 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
+use policy_model::{DestinationClass, Scope, World};
 
 use super::clauses::ClausePeer;
 use crate::faults::{Fault, is_on};
@@ -62,8 +63,18 @@ impl Changes {
     fn of(ruleset: &Ruleset) -> Self {
         let (mut begin, mut end) = (BTreeMap::new(), BTreeMap::new());
         for (number, clause) in (0_u32..).zip(&ruleset.clauses) {
-            let ClausePeer::Block(block) = &clause.peer else {
-                continue;
+            let block = match &clause.peer {
+                ClausePeer::Block(block) => block,
+                ClausePeer::Nets(nets) => {
+                    for net in nets {
+                        begin.entry(*net).or_insert_with(Vec::new).push(number);
+                    }
+                    continue;
+                }
+                ClausePeer::Everywhere
+                | ClausePeer::Outside
+                | ClausePeer::Class(_)
+                | ClausePeer::Names { .. } => continue,
             };
             // An exception that covers the whole block leaves nothing of it.
             if block
@@ -85,6 +96,7 @@ impl Changes {
         if let Some(begin) = self.begin.get(&net) {
             blocks.extend(begin);
             blocks.sort_unstable();
+            blocks.dedup();
         }
         if let Some(end) = self.end.get(&net) {
             blocks.retain(|block| !end.contains(block));
@@ -110,11 +122,41 @@ fn named_prefixes(ruleset: &Ruleset, changes: &Changes) -> BTreeSet<IpNet> {
     nets.insert(v6(Ipv6Addr::UNSPECIFIED, 128));
     nets.insert(v6(Ipv6Addr::LOCALHOST, 128));
     let world = &ruleset.world;
-    let resolvers = world.resolvers.iter().map(|resolver| resolver.address);
-    let of_world = world.host_addresses.iter().copied().chain(resolvers);
+    let resolvers = world.resolvers.iter().copied();
+    let servers = resolvers.flat_map(|resolver| world.servers_of(resolver));
+    let of_world = world.host_addresses.iter().copied();
+    let of_world = of_world.chain(servers.map(|server| server.address));
     nets.extend(of_world.map(|ip| IpNet::from(ip.to_canonical())));
+    if ruleset
+        .clauses
+        .iter()
+        .any(|clause| tells_classes_apart(&clause.peer))
+    {
+        nets.extend(prefixes_of_classes(world));
+    }
     if ruleset.settings.guards {
         nets.extend(metadata_addresses().chain(DOH_ADDRESSES).map(IpNet::from));
     }
     nets
+}
+
+/// Whether a peer holds for some classes and not for others.
+const fn tells_classes_apart(peer: &ClausePeer) -> bool {
+    match peer {
+        ClausePeer::Outside | ClausePeer::Class(_) | ClausePeer::Names { .. } => true,
+        ClausePeer::Block(block) => matches!(block.scope, Scope::Outside),
+        ClausePeer::Everywhere | ClausePeer::Nets(_) => false,
+    }
+}
+
+/// The ranges of pods, and every address of the cluster that is something else than its surroundings.
+fn prefixes_of_classes(world: &World) -> impl Iterator<Item = IpNet> {
+    let ranges = world.cluster.pod_cidrs();
+    let apart = world.cluster.addresses().filter(|(ip, class)| {
+        *class != DestinationClass::Pod || !ranges.iter().any(|range| range.contains(ip))
+    });
+    ranges
+        .iter()
+        .copied()
+        .chain(apart.map(|(ip, _)| IpNet::from(ip)))
 }

@@ -2,7 +2,7 @@
 use std::collections::HashMap;
 
 use ipnet::IpNet;
-use policy_model::DestinationClass;
+use policy_model::{DestinationClass, World};
 
 use super::clauses::ClausePeer;
 use super::nesting::{Nested, nest};
@@ -18,13 +18,7 @@ pub(super) fn build_prefixes(ruleset: &mut Ruleset, lists: &mut Lists) -> Result
     let everywhere = Everywhere::of(ruleset);
     let mut shapes: HashMap<Shape, (u32, ListId)> = HashMap::new();
     for Nested { net, cover, blocks } in nest(ruleset)? {
-        let class = ruleset.world.class_of(net.network());
-        // Only the loopback and unspecified ranges and single addresses have a class of their own, and all are named.
-        let class = if has_one_class(net, class) {
-            class
-        } else {
-            DestinationClass::Outside
-        };
+        let class = class_of(&ruleset.world, net);
         let shape = Shape {
             clauses: everywhere.with_blocks(ruleset, class, &blocks),
             facts: facts_of(ruleset, net),
@@ -53,11 +47,24 @@ pub(super) fn build_prefixes(ruleset: &mut Ruleset, lists: &mut Lists) -> Result
     Ok(())
 }
 
-fn has_one_class(net: IpNet, class: DestinationClass) -> bool {
-    net.prefix_len() == net.max_prefix_len()
-        || (class == DestinationClass::Loopback
-            && net.network().is_loopback()
-            && net.prefix_len() >= 8)
+/// The class of the addresses of a named prefix that no longer one covers. Single addresses, the loopback range and the
+/// ranges of pods have a class of their own, and all are named.
+fn class_of(world: &World, net: IpNet) -> DestinationClass {
+    if net.prefix_len() == net.max_prefix_len()
+        || (net.network().is_loopback() && net.prefix_len() >= 8)
+    {
+        return world.class_of(net.network());
+    }
+    let of_pods = world
+        .cluster
+        .pod_cidrs()
+        .iter()
+        .any(|cidr| cidr.contains(&net));
+    if of_pods {
+        DestinationClass::Pod
+    } else {
+        DestinationClass::Outside
+    }
 }
 
 /// The clauses that hold without a prefix, by class.
@@ -69,6 +76,9 @@ impl Everywhere {
             DestinationClass::Outside,
             DestinationClass::Host,
             DestinationClass::Loopback,
+            DestinationClass::Pod,
+            DestinationClass::Node,
+            DestinationClass::Service,
         ];
         Self(
             classes
@@ -84,7 +94,7 @@ impl Everywhere {
                 ClausePeer::Everywhere => true,
                 ClausePeer::Outside => class == DestinationClass::Outside,
                 ClausePeer::Class(wanted) => *wanted == class,
-                ClausePeer::Block(_) | ClausePeer::Names { .. } => false,
+                ClausePeer::Block(_) | ClausePeer::Nets(_) | ClausePeer::Names { .. } => false,
             })
             .map(|(number, _)| number)
             .collect()
@@ -98,6 +108,7 @@ impl Everywhere {
             .copied()
             .filter(|block| match &ruleset.clause(*block).peer {
                 ClausePeer::Block(block) => in_scope(block.scope, outside),
+                ClausePeer::Nets(_) => true,
                 ClausePeer::Everywhere
                 | ClausePeer::Outside
                 | ClausePeer::Class(_)
@@ -123,8 +134,9 @@ fn facts_of(ruleset: &Ruleset, net: IpNet) -> GuardFacts {
         .world
         .resolvers
         .iter()
-        .filter(|resolver| resolver.address.to_canonical() == ip)
-        .map(|resolver| resolver.port)
+        .flat_map(|resolver| ruleset.world.servers_of(*resolver))
+        .filter(|server| server.address == ip)
+        .map(|server| server.port)
         .collect();
     resolver_ports.sort_unstable();
     resolver_ports.dedup();

@@ -14,6 +14,10 @@ impl fmt::Display for Explanation {
                 lease.expires_at.as_secs()
             )?;
         }
+        if let Some(backend) = &self.backend {
+            let (ip, port) = (backend.ip, backend.port);
+            writeln!(f, "service  {} leads to {ip} port {port}", self.flow.ip)?;
+        }
         for object in &self.unselected {
             writeln!(f, "policy   {object}: does not select this workload")?;
         }

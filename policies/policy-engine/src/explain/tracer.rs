@@ -59,23 +59,34 @@ impl Tracer<'_> {
             })
             .collect();
         let mut effects: Vec<Vec<Effect>> = vec![Vec::new(); traces.len()];
+        let mut found = Vec::new();
         let mut rule_number = 0;
         for policy in &self.ruleset.policies {
             for rule in &policy.rules {
                 let place = self.chain.places[index(rule_number)];
-                if let Some(Place { tier, effect, .. }) = place {
+                if let Some(Place { tier, rank, effect }) = place {
                     let tier = index(tier);
                     let (lease, miss) = self.judge(rule, rule_number);
-                    let closed = match force_of(rule) {
+                    let closed = match force_of(rule, self.ruleset.world()) {
                         Force::AsWritten | Force::Nothing => rule.closed,
                         Force::DenyEverything(code) => Some(code),
                     };
-                    let rule = RuleReason::new(policy, rule, closed);
-                    traces[tier].rules.push(RuleTrace { rule, lease, miss });
-                    effects[tier].push(effect);
+                    let told = match effect {
+                        Effect::Decide(outcome) => self.ruleset.reason(outcome.reason).rule(),
+                        Effect::Pass | Effect::Log => None,
+                    };
+                    let rule = told.cloned().unwrap_or_else(|| {
+                        RuleReason::new(policy, &traces[tier].tier, rule, closed)
+                    });
+                    found.push((rank, tier, RuleTrace { rule, lease, miss }, effect));
                 }
                 rule_number += 1;
             }
+        }
+        found.sort_by_key(|(rank, ..)| *rank);
+        for (_, tier, trace, effect) in found {
+            traces[tier].rules.push(trace);
+            effects[tier].push(effect);
         }
         let decided_by_guard = self.decided_by_metadata_guard(&traces, &effects);
         if !decided_by_guard {
@@ -114,7 +125,7 @@ impl Tracer<'_> {
 
     /// Whether the rule matches, by which lease, or its nearest miss.
     fn judge(&self, rule: &Rule, rule_number: u32) -> (Option<usize>, Option<Miss>) {
-        if force_of(rule) == Force::Nothing {
+        if force_of(rule, self.ruleset.world()) == Force::Nothing {
             let code = rule.closed.unwrap_or(CONDITION_NOT_ENFORCED);
             return (None, Some(Miss::Closed(code)));
         }
@@ -147,7 +158,8 @@ impl Tracer<'_> {
             ClausePeer::Everywhere
             | ClausePeer::Outside
             | ClausePeer::Class(_)
-            | ClausePeer::Block(_) => {
+            | ClausePeer::Block(_)
+            | ClausePeer::Nets(_) => {
                 if self
                     .ruleset
                     .shape(node.shape)

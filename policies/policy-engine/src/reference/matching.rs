@@ -19,15 +19,15 @@ impl Court<'_> {
             Peers::Any => &[],
             Peers::Of(peers) => peers,
         };
-        let unknown = peers.iter().any(|peer| {
-            matches!(
-                peer,
-                Peer::Pods(_)
-                    | Peer::Nodes(_)
-                    | Peer::Service(_)
-                    | Peer::Set(_)
-                    | Peer::Endpoints(_)
-            )
+        let cluster = &self.world.cluster;
+        let unknown = peers.iter().any(|peer| match peer {
+            Peer::Pods(_) | Peer::Nodes(_) | Peer::Service(_) => cluster.is_unknown(),
+            Peer::Endpoints(peer) => {
+                cluster.objects().is_empty()
+                    && (peer.selector.is_some() || peer.not_selector.is_some())
+            }
+            Peer::Set(_) => true,
+            Peer::Block(_) | Peer::Fqdn(_) | Peer::Entity(_) | Peer::Metadata(_) => false,
         });
         let names = peers.iter().any(|peer| matches!(peer, Peer::Fqdn(_)));
         let closed = if rule.closed.is_some() {
@@ -64,14 +64,18 @@ impl Court<'_> {
             // Every peer but a name and a preset can mean a server.
             return to_resolver && on_port && self.any_peer(rule, |peer| self.means(peer, flow));
         }
-        let by_address = on_port
-            && self.any_peer(rule, |peer| {
-                let metadata = match peer {
-                    Some(Peer::Metadata(preset)) => is_of_preset(*preset, flow),
-                    _ => false,
-                };
-                (metadata || self.means(peer, flow)) && (!naming || names_address(peer))
-            });
+        let (by_number, by_port_name) = self.covers_port(rule, flow);
+        let by_address = self.any_peer(rule, |peer| match peer {
+            Some(Peer::Metadata(preset)) => on_port && is_of_preset(*preset, flow),
+            // Their ports are the peer's own.
+            Some(Peer::Entity(Entity::Dns)) => on_port && self.means(peer, flow),
+            Some(Peer::Service(service)) if service.with_ports => on_port && self.means(peer, flow),
+            // A named port is that of the address, and so names it.
+            _ => {
+                let named = by_port_name || (by_number && self.names_address(peer, flow));
+                (by_number || by_port_name) && self.means(peer, flow) && (!naming || named)
+            }
+        });
         let by_name = on_port
             && rule.action == Action::Allow
             && live.iter().any(|lease| {
@@ -109,6 +113,22 @@ impl Court<'_> {
                     && is_in(flow.ip, *net)
                     && !except.iter().any(|except| is_in(flow.ip, *except))
             }
+            Some(Peer::Entity(Entity::Host)) => {
+                class == DestinationClass::Host || self.is_own_node(flow.ip) == Some(true)
+            }
+            Some(Peer::Entity(Entity::RemoteNode)) => self.is_own_node(flow.ip) == Some(false),
+            Some(Peer::Entity(Entity::Cluster)) => {
+                !self.world.cluster.is_unknown()
+                    && matches!(
+                        class,
+                        DestinationClass::Pod | DestinationClass::Node | DestinationClass::Host
+                    )
+            }
+            Some(Peer::Entity(Entity::KubeApiserver)) => self.is_api_server(flow.ip),
+            Some(Peer::Pods(pods)) => self.is_pod_of(pods, flow.ip),
+            Some(Peer::Nodes(nodes)) => self.is_node_of(nodes, flow.ip),
+            Some(Peer::Service(service)) => self.is_backend_of(service, flow),
+            Some(Peer::Endpoints(endpoints)) => self.is_endpoint_of(endpoints, flow.ip),
             Some(Peer::Entity(Entity::World)) => class == DestinationClass::Outside,
             Some(Peer::Entity(Entity::WorldIpv4)) => {
                 class == DestinationClass::Outside && flow.ip.to_canonical().is_ipv4()
@@ -116,21 +136,24 @@ impl Court<'_> {
             Some(Peer::Entity(Entity::WorldIpv6)) => {
                 class == DestinationClass::Outside && flow.ip.to_canonical().is_ipv6()
             }
-            Some(Peer::Entity(Entity::Host)) => class == DestinationClass::Host,
             Some(Peer::Entity(Entity::Loopback)) => class == DestinationClass::Loopback,
             Some(Peer::Entity(Entity::Dns)) => {
                 tcp_or_udp(flow) && self.world.is_resolver(flow.ip, flow.port)
             }
-            Some(
-                Peer::Entity(Entity::Cluster | Entity::RemoteNode | Entity::KubeApiserver)
-                | Peer::Fqdn(_)
-                | Peer::Metadata(_)
-                | Peer::Pods(_)
-                | Peer::Nodes(_)
-                | Peer::Service(_)
-                | Peer::Set(_)
-                | Peer::Endpoints(_),
-            ) => false,
+            Some(Peer::Fqdn(_) | Peer::Metadata(_) | Peer::Set(_)) => false,
+        }
+    }
+
+    fn names_address(&self, peer: Option<&Peer>, flow: &Flow) -> bool {
+        match peer {
+            None => false,
+            Some(Peer::Block(block)) => !is_everything(block.net),
+            Some(Peer::Entity(entity)) => !matches!(
+                entity,
+                Entity::All | Entity::World | Entity::WorldIpv4 | Entity::WorldIpv6
+            ),
+            Some(Peer::Endpoints(endpoints)) => self.is_named_by(endpoints, flow.ip),
+            Some(_) => true,
         }
     }
 
@@ -142,11 +165,13 @@ impl Court<'_> {
         flow: &Flow,
         lease: &NamedLease,
     ) -> bool {
-        let private_zone = self
-            .settings
-            .private_zones
-            .iter()
-            .any(|zone| lease.question.is_under(zone));
+        let own_zone = self.settings.cluster_domain.as_ref();
+        let private_zone = own_zone.is_some_and(|zone| lease.question.is_under(zone))
+            || self
+                .settings
+                .private_zones
+                .iter()
+                .any(|zone| lease.question.is_under(zone));
         let in_scope =
             fqdn.scope == Scope::Any || self.world.class_of(flow.ip) == DestinationClass::Outside;
         let may_be_private = !self.settings.guards
@@ -210,17 +235,6 @@ fn fqdn_matches(fqdn: &FqdnPeer, question: &Name, chain: &[Name]) -> bool {
         || (fqdn.by == FqdnBy::Chain && chain.iter().any(|name| fqdn.pattern.matches(name)))
 }
 
-fn names_address(peer: Option<&Peer>) -> bool {
-    match peer {
-        None => false,
-        Some(Peer::Block(block)) => !is_everything(block.net),
-        Some(Peer::Entity(entity)) => {
-            matches!(entity, Entity::Host | Entity::Loopback | Entity::Dns)
-        }
-        Some(_) => true,
-    }
-}
-
 pub(super) fn is_metadata(flow: &Flow) -> bool {
     let dns = flow.port == 53 && tcp_or_udp(flow);
     let ip = bits(flow.ip);
@@ -247,7 +261,7 @@ fn tcp_or_udp(flow: &Flow) -> bool {
     flow.protocol == Protocol::TCP || flow.protocol == Protocol::UDP
 }
 
-fn port_holds(ports: &Ports, flow: &Flow) -> bool {
+pub(super) fn port_holds(ports: &Ports, flow: &Flow) -> bool {
     match ports {
         Ports::Any => true,
         Ports::Only(list) => list.iter().any(|one| in_range(one, flow)),
@@ -255,7 +269,7 @@ fn port_holds(ports: &Ports, flow: &Flow) -> bool {
     }
 }
 
-fn in_range(one: &PortMatch, flow: &Flow) -> bool {
+pub(super) fn in_range(one: &PortMatch, flow: &Flow) -> bool {
     one.protocol == flow.protocol && (one.first..=one.last).contains(&flow.port)
 }
 
@@ -268,13 +282,13 @@ fn bits(ip: IpAddr) -> u128 {
 }
 
 /// All of IPv4 or all of IPv6.
-fn is_everything(net: IpNet) -> bool {
+pub(super) fn is_everything(net: IpNet) -> bool {
     let mapped = bits(net.addr()) >> 32 == 0xffff && net.max_prefix_len() == 128;
     net.prefix_len() == if mapped { 96 } else { 0 }
 }
 
 /// Whether an address lies in a prefix. A short IPv6 prefix around `::ffff:0:0/96` does not mean IPv4.
-fn is_in(ip: IpAddr, net: IpNet) -> bool {
+pub(super) fn is_in(ip: IpAddr, net: IpNet) -> bool {
     let length = match net {
         IpNet::V4(net) => u32::from(net.prefix_len()) + 96,
         IpNet::V6(net) => u32::from(net.prefix_len()),

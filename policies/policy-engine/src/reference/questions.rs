@@ -89,11 +89,20 @@ impl Court<'_> {
                 Does::Allow | Does::Deny(_) | Does::Pass | Does::Nothing => {}
             }
         }
-        // `rules.dns` of that server, port and protocol.
+        // `rules.dns` of that server, port and protocol; of a Service also those of its backends.
+        let cluster = &self.world.cluster;
+        let backends = cluster.backends(server.ip, server.protocol, server.port);
+        let asked: Vec<Flow> = backends
+            .into_iter()
+            .flatten()
+            .map(|backend| Flow::new(backend.address, server.protocol, backend.port))
+            .chain([*server])
+            .collect();
         let mut limits = self.rules().filter(|(policy, rule)| {
+            let mut asked = asked.iter();
             rule.questions.is_some()
                 && self.does(rule) == Does::Allow
-                && self.matches(policy, rule, server, &[], false)
+                && asked.any(|server| self.matches(policy, rule, server, &[], false))
         });
         let mut limited = false;
         let found = limits.find(|(_, rule)| {

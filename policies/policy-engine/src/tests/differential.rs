@@ -63,7 +63,11 @@ fn every_fault_is_caught() {
 
 /// One ruleset, its questions, and flows at times to addresses with answers.
 fn compare(random: &mut Random, answers: usize, seen: &mut Seen) -> Result<(), String> {
-    let case = Case::random(random);
+    let case = if random.chance(50) {
+        Case::random_in_cluster(random)
+    } else {
+        Case::random(random)
+    };
     let Case {
         policies,
         workload,
@@ -83,7 +87,7 @@ fn compare(random: &mut Random, answers: usize, seen: &mut Seen) -> Result<(), S
     }
     for _ in 0..answers {
         let leases = worlds::leases(random, &case);
-        let ip = worlds::address(random);
+        let ip = case.address(random);
         for _ in 0..FLOWS {
             let flow = worlds::flow(random, ip);
             let age = if random.chance(10) {
@@ -240,12 +244,12 @@ fn an_expiring_lease_never_opens() {
     println!("seed {seed}");
     let mut random = Random::new(seed);
     for _ in 0..400 {
-        let case = Case::random(&mut random);
+        let case = Case::random_in_cluster(&mut random);
         let mut compiled =
             compile(&case.policies, &case.workload, &case.world, &case.settings).unwrap();
         for _ in 0..20 {
             let leases = worlds::leases(&mut random, &case);
-            let ip = worlds::address(&mut random);
+            let ip = case.address(&mut random);
             let flow = worlds::flow(&mut random, ip);
             let verdicts: Vec<Verdict> = (0..9)
                 .map(|tens| verdict(&mut compiled, &flow, &leases, tens * 10))
@@ -318,14 +322,14 @@ fn adding_a_deny_never_adds_access() {
     println!("seed {seed}");
     let mut random = Random::new(seed);
     for _ in 0..400 {
-        let case = Case::random(&mut random);
+        let case = Case::random_in_cluster(&mut random);
         let more = add_deny(&mut random, &case);
         let [mut before, mut after] = [&case, &more].map(|case| {
             compile(&case.policies, &case.workload, &case.world, &case.settings).unwrap()
         });
         for _ in 0..20 {
             let leases = worlds::leases(&mut random, &case);
-            let ip = worlds::address(&mut random);
+            let ip = case.address(&mut random);
             let flow = worlds::flow(&mut random, ip);
             let was = verdict(&mut before, &flow, &leases, 20);
             let is = verdict(&mut after, &flow, &leases, 20);
@@ -343,7 +347,7 @@ fn the_same_policies_give_the_same_ruleset() {
     println!("seed {seed}");
     let mut random = Random::new(seed);
     for _ in 0..400 {
-        let mut case = Case::random(&mut random);
+        let mut case = Case::random_in_cluster(&mut random);
         let ids: Vec<_> = case
             .policies
             .iter()
