@@ -120,6 +120,7 @@ fn because(out: &mut String, answer: &Answer, look: Look) {
         }
         reason @ (Reason::TierEnd { .. }
         | Reason::Guard(_)
+        | Reason::Service(_)
         | Reason::Default
         | Reason::NoPolicy
         | Reason::NotNamed { .. }

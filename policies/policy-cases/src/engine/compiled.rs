@@ -317,6 +317,7 @@ pub(super) fn by(reason: &Reason, equals: Vec<policy_model::ObjectRef>) -> By {
             Who::Policies(policies)
         }
         Reason::TierEnd { .. }
+        | Reason::Service(_)
         | Reason::Default
         | Reason::NoPolicy
         | Reason::SearchExpansion

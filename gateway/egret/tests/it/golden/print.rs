@@ -378,6 +378,7 @@ fn reason(reason: &Reason) -> String {
         }
         Reason::TierEnd { .. }
         | Reason::Isolated { .. }
+        | Reason::Service(_)
         | Reason::Default
         | Reason::NoPolicy
         | Reason::NotNamed { .. }
