@@ -7,8 +7,8 @@ mod rule;
 use std::sync::Arc;
 
 use policy_model::{
-    AddressedSubject, DnsFilter, Expression, ObjectRef, Order, Policy, Rule, Standing, Subject,
-    TierEnd, TierRef,
+    AddressedSubject, Band, DnsFilter, Expression, ObjectRef, Order, Policy, Rule, StagedChange,
+    Standing, Subject, TierEnd, TierRef,
 };
 
 use super::identity::DEFAULT_TIER;
@@ -23,7 +23,6 @@ use crate::object::Object;
 use crate::surroundings::Surroundings;
 use crate::yaml::Node;
 
-use policy_model::Band;
 pub(super) use rule::{Lowering, SourceCondition, entity, lower_rule};
 
 /// Before every tier, on host endpoints: Calico judges untracked policies in the raw table.
@@ -54,8 +53,6 @@ pub(super) fn read(
     let (Some(tier), false) = (tier, findings.refused_since(mark)) else {
         return Vec::new();
     };
-    let egress = has_egress(&spec, object, findings);
-    lints::policy(object, &spec, egress, findings);
     let (id, standing) = match stage {
         Stage::InForce => (object.id.clone().in_group(GROUP), Standing::Enforced),
         Stage::Staged(id, change) => (id, Standing::Staged(change)),
@@ -75,13 +72,14 @@ pub(super) fn read(
         rules: Vec::new(),
         id,
     };
-    let removes = matches!(
-        standing,
-        Standing::Staged(policy_model::StagedChange::Delete)
-    );
+    // What deletes says no more than which policy.
+    if standing == Standing::Staged(StagedChange::Delete) {
+        return vec![whole];
+    }
+    let egress = has_egress(&spec, object, findings);
+    lints::policy(object, &spec, egress, findings);
     match egress {
         // What is staged replaces a policy even where it says nothing of egress itself.
-        false if removes => vec![whole],
         false if sort.staged => vec![Policy {
             subject: Subject::Endpoints(Expression::Or(Vec::new())),
             ..whole

@@ -70,7 +70,7 @@ impl<'d> PolicySpec<'d> {
             ("Ignore", StagedActionSpec::Ignore),
         ];
         let mut fields = findings.fields(node)?;
-        let staged_action = match fields.take("stagedAction").filter(|_| sort.staged) {
+        let staged_action = match sort.staged.then(|| fields.take("stagedAction")).flatten() {
             Some(node) => findings.word(node, STAGED)?.value,
             None => StagedActionSpec::Set,
         };

@@ -7,7 +7,10 @@
     reason = "a test reads the data beside the clone and says what it skipped"
 )]
 
+mod calico;
 mod calico_facts;
+mod calico_traps;
+mod calico_validation;
 mod cilium;
 mod cilium_facts;
 mod hostile_text;

@@ -85,7 +85,7 @@ fn place(node: Node<'_>, text: &str, error: &SelectorError) -> Place {
     let offset = narrow(error.offset);
     let length = narrow(text.chars().count());
     let before = match style {
-        // Folded over several lines, the first is still as written.
+        // Of several lines, the first is still as written.
         Style::Plain if offset < whole.width => 0,
         Style::Plain if length == whole.width => 0,
         Style::Quoted if length.saturating_add(2) == whole.width => 1,
