@@ -118,7 +118,7 @@ impl Subject {
             Self::All => Selects::Yes,
             Self::Kubernetes(subject) => subject.selects(&workload.pod, workload.command),
             Self::Plain(subject) => subject.selects(workload),
-            Self::Endpoints(expression) => Endpoint::of_workload(workload).selects(expression),
+            Self::Endpoints(expression) => select_endpoint(expression, workload),
             Self::Addressed(subject) => subject.selects(workload),
             Self::HostEndpoint(name) => {
                 Selects::from_bool(workload.host_endpoint.as_ref() == Some(name))
@@ -143,7 +143,7 @@ impl AddressedSubject {
                     .any(|ip| nets.iter().any(|net| net.contains(&ip.to_canonical())))
             })
         };
-        let mut selects = Endpoint::of_workload(workload).selects(endpoints);
+        let mut selects = select_endpoint(endpoints, workload);
         if !nets.is_empty() {
             selects = selects.and(any_in(nets));
         }
@@ -225,6 +225,14 @@ impl PlainSubject {
         }
         Selects::from_bool(holds)
     }
+}
+
+/// A pod in the host's network is no endpoint of Calico's: the host's own endpoints stand for it.
+fn select_endpoint(expression: &Expression, workload: &Workload) -> Selects {
+    if workload.pod.host_network && workload.host_endpoint.is_none() {
+        return Selects::No;
+    }
+    Endpoint::of_workload(workload).selects(expression)
 }
 
 /// An empty selector selects whatever there is, labels known or not.
@@ -325,6 +333,17 @@ mod tests {
             select(&workload, &["fd00::/8"], &["10.2.0.0/16"]),
             Selects::Yes
         );
+    }
+
+    #[test]
+    fn a_pod_in_the_hosts_network_is_no_endpoint() {
+        let subject = Subject::Endpoints(Expression::All);
+        let mut workload = Workload::default();
+        assert_eq!(subject.selects(&workload), Selects::Yes);
+        workload.pod.host_network = true;
+        assert_eq!(subject.selects(&workload), Selects::No);
+        workload.host_endpoint = Some("n1".into());
+        assert_eq!(subject.selects(&workload), Selects::Yes);
     }
 
     #[test]
