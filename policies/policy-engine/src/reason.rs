@@ -15,8 +15,8 @@ pub struct ReasonId(pub u32);
 pub enum Reason {
     /// A rule decided.
     Rule(Arc<RuleReason>),
-    /// A tier that denies at its end, and none of its rules decided.
-    TierEnd { tier: TierRef },
+    /// A tier that denies at its end, and none of its rules decided: these policies make it take part.
+    TierEnd { tier: TierRef, by: Vec<ObjectRef> },
     /// No rule allowed it, and these policies isolate the workload.
     Isolated { tier: TierRef, by: Vec<ObjectRef> },
     /// A guard of the house.
@@ -118,7 +118,7 @@ impl Reason {
     pub fn band(&self) -> Band {
         match self {
             Self::Rule(rule) => rule.tier.band,
-            Self::TierEnd { tier } | Self::Isolated { tier, .. } => tier.band,
+            Self::TierEnd { tier, .. } | Self::Isolated { tier, .. } => tier.band,
             Self::Guard(_) => Band::Guard,
             Self::Service(_)
             | Self::Default
@@ -132,7 +132,7 @@ impl Reason {
     pub fn tier(&self) -> Option<&TierRef> {
         match self {
             Self::Rule(rule) => Some(&rule.tier),
-            Self::TierEnd { tier } | Self::Isolated { tier, .. } => Some(tier),
+            Self::TierEnd { tier, .. } | Self::Isolated { tier, .. } => Some(tier),
             Self::Guard(_)
             | Self::Service(_)
             | Self::Default
@@ -158,13 +158,14 @@ impl Reason {
         }
     }
 
-    /// The policies that decided: the rule's, or those that isolate or filter.
+    /// The policies that decided: the rule's, those of a tier that ends in deny, or those that isolate or filter.
     pub fn policies(&self) -> Vec<&ObjectRef> {
         match self {
             Self::Rule(rule) => vec![&rule.policy],
-            Self::Isolated { by, .. } | Self::NotNamed { by } => by.iter().collect(),
-            Self::TierEnd { .. }
-            | Self::Guard(_)
+            Self::TierEnd { by, .. } | Self::Isolated { by, .. } | Self::NotNamed { by } => {
+                by.iter().collect()
+            }
+            Self::Guard(_)
             | Self::Service(_)
             | Self::Default
             | Self::NoPolicy
@@ -179,8 +180,13 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Rule(rule) => rule.fmt(f),
-            Self::TierEnd { tier } => {
-                write!(f, "no rule of tier {tier} decided, and it ends in deny")
+            Self::TierEnd { tier, by } => {
+                write!(
+                    f,
+                    "no rule of tier {tier} decided, and it ends in deny for what "
+                )?;
+                write_list(f, by)?;
+                f.write_str(" select")
             }
             Self::Isolated { by, .. } => {
                 f.write_str("no rule allows it, isolated by ")?;

@@ -353,9 +353,9 @@ impl<'a> Court<'a> {
             }
             match tier.end {
                 TierEnd::Next => {}
-                TierEnd::Deny => return self.tier_end(tier),
+                TierEnd::Deny => return self.tier_end(tier, policies),
                 TierEnd::DenyUnlessIsolatedElsewhere if self.isolating(tier).is_empty() => {
-                    return self.tier_end(tier);
+                    return self.tier_end(tier, policies);
                 }
                 TierEnd::DenyUnlessIsolatedElsewhere => {}
                 TierEnd::DenyIfIsolated if self.isolating(tier).is_empty() => {}
@@ -402,9 +402,15 @@ impl<'a> Court<'a> {
         )
     }
 
-    fn tier_end(&self, tier: &TierRef) -> Ruled {
+    fn tier_end(&self, tier: &TierRef, policies: &[&Policy]) -> Ruled {
+        let mut by: Vec<ObjectRef> = policies.iter().map(|policy| policy.id.clone()).collect();
+        by.sort();
+        by.dedup();
         self.deny(
-            Reason::TierEnd { tier: tier.clone() },
+            Reason::TierEnd {
+                tier: tier.clone(),
+                by,
+            },
             self.settings.deny_style,
         )
     }

@@ -310,14 +310,16 @@ fn open_ports(list: &PortList) -> Vec<String> {
 pub(super) fn by(reason: &Reason, equals: Vec<policy_model::ObjectRef>) -> By {
     let who = match reason {
         Reason::Guard(_) => Who::Guard,
-        Reason::Rule(_) | Reason::Isolated { .. } | Reason::NotNamed { .. } => {
+        Reason::Rule(_)
+        | Reason::TierEnd { .. }
+        | Reason::Isolated { .. }
+        | Reason::NotNamed { .. } => {
             let mut policies: Vec<_> = reason.policies().into_iter().cloned().collect();
             policies.extend(equals);
             policies.dedup();
             Who::Policies(policies)
         }
-        Reason::TierEnd { .. }
-        | Reason::Service(_)
+        Reason::Service(_)
         | Reason::Default
         | Reason::NoPolicy
         | Reason::SearchExpansion

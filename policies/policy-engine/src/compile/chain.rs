@@ -53,7 +53,7 @@ pub(super) fn build_chain(
         .iter()
         .map(|tier| ChainTier {
             tier: tier.clone(),
-            end: builder.end(tier),
+            end: builder.end(tier, &standing),
         })
         .collect();
     let default = builder.default(&standing);
@@ -261,7 +261,7 @@ impl Builder<'_> {
         }
     }
 
-    fn end(&mut self, tier: &TierRef) -> Option<Outcome> {
+    fn end(&mut self, tier: &TierRef, standing: &[&Policy]) -> Option<Outcome> {
         let isolating = self.isolation.at(tier).to_vec();
         let denies = match tier.end {
             TierEnd::Next => false,
@@ -271,21 +271,25 @@ impl Builder<'_> {
             TierEnd::DenyIfIsolated => return Some(self.isolated(tier, &isolating)),
         };
         denies.then(|| {
-            let reason = Reason::TierEnd { tier: tier.clone() };
+            let reason = Reason::TierEnd {
+                tier: tier.clone(),
+                by: objects(
+                    standing
+                        .iter()
+                        .filter(|policy| policy.tier.is_same_tier(tier)),
+                ),
+            };
             self.deny(self.settings.deny_style, reason)
         })
     }
 
     fn isolated(&mut self, tier: &TierRef, by: &[&Policy]) -> Outcome {
         let style = self.style_of(by);
-        let mut objects: Vec<ObjectRef> = by.iter().map(|policy| policy.id.clone()).collect();
-        objects.sort_unstable();
-        objects.dedup();
         self.deny(
             style,
             Reason::Isolated {
                 tier: tier.clone(),
-                by: objects,
+                by: objects(by.iter()),
             },
         )
     }
@@ -339,4 +343,12 @@ impl Builder<'_> {
             reason: self.reasons.intern(reason),
         }
     }
+}
+
+/// The objects of policies, each once.
+fn objects<'a>(policies: impl Iterator<Item = &'a &'a Policy>) -> Vec<ObjectRef> {
+    let mut objects: Vec<ObjectRef> = policies.map(|policy| policy.id.clone()).collect();
+    objects.sort_unstable();
+    objects.dedup();
+    objects
 }
