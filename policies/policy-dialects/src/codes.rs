@@ -43,6 +43,7 @@ codes! {
     UNKNOWN_FIELD = Refused "unknown-field" "a field that does not exist stands where it could change who is selected or what is enforced";
     UNKNOWN_RULE_FIELD = Closed "unknown-rule-field" "a field that does not exist stands in a rule, so the rule matches nothing";
     UNKNOWN_TOP_LEVEL_FIELD = Lint "unknown-top-level-field" "a field beside spec or in metadata does not exist and has no effect";
+    POLICY_IN_WORLD = Refused "policy-in-world" "a file that describes a cluster holds a policy, which would not be in force";
     INVALID_NAME = Refused "invalid-name" "a name or namespace is not one Kubernetes allows";
     INVALID_VALUE = Refused "invalid-value" "a value is not one of those the field may have";
     INVALID_SELECTOR = Refused "invalid-selector" "a label selector could not be read, so it is unclear who is selected";

@@ -15,8 +15,11 @@ pub enum Others {
     /// They are refused: a file of policies holds policies.
     #[default]
     Refuse,
-    /// Namespaces, pods, nodes and services are left to who reads the world (a test file's `inline`).
+    /// What describes a cluster is read too (a test file's `inline`); the rest is refused.
     World,
+    /// What describes a cluster is read, and what is neither that nor a policy is left alone: a dump of a cluster holds
+    /// everything that runs in it.
+    Ignore,
 }
 
 /// Flags of Cilium's agent that change which objects it accepts; off by default, as there.

@@ -4,6 +4,6 @@ mod metadata;
 mod selector;
 mod world;
 
-pub(crate) use metadata::{MetadataSpec, Scope, decode_metadata};
+pub(crate) use metadata::{MetadataSpec, Scope, decode_metadata, labels_of, object_labels};
 pub(crate) use selector::LabelSelectorSpec;
-pub(crate) use world::KINDS;
+pub(crate) use world::{KINDS, Unfinished};

@@ -26,4 +26,4 @@ pub mod yaml;
 
 pub use calico::{LabelTest, Selector, SelectorError, SelectorErrorKind, parse_selector};
 pub use context::{CiliumFlags, Context, Others};
-pub use read::{Reading, read, read_document, read_documents, read_set};
+pub use read::{Reading, read, read_document, read_documents, read_set, read_with_world};

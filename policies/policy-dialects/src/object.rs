@@ -73,9 +73,12 @@ impl<'d> Object<'d> {
     ) -> Option<Self> {
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
         let known = catalog::find(group, kind).filter(|known| {
-            context.others == Others::World || !matches!(known.role, Role::World(_))
+            context.others != Others::Refuse || !matches!(known.role, Role::World(_))
         });
         let Some(known) = known else {
+            if context.others == Others::Ignore && !catalog::is_for_later(group, kind) {
+                return None;
+            }
             report_foreign(node, group, api_version, kind, findings);
             return None;
         };

@@ -10,7 +10,7 @@ use crate::decode::Findings;
 use crate::object::Object;
 use crate::surroundings::Surroundings;
 use crate::yaml::{self, Document, LoadErrorKind};
-use crate::{Context, calico, lints};
+use crate::{Context, Others, calico, lints};
 
 /// What files say together.
 #[derive(Debug, Default)]
@@ -22,6 +22,8 @@ pub struct Reading {
     pub cluster: Cluster,
     /// File by file, in the order of the text.
     pub diagnostics: Vec<Diagnostic>,
+    /// Those of the files that describe a cluster.
+    pub world_diagnostics: Vec<Diagnostic>,
 }
 
 /// Reads every object of a file; `source` is the file's name in places.
@@ -39,19 +41,44 @@ pub fn read_set<'t>(
     files: impl IntoIterator<Item = (&'t str, &'t str)>,
     context: &Context,
 ) -> Reading {
-    let mut files: Vec<File> = files
+    read_with_world(files, [], context)
+}
+
+/// Reads files of policies, and with them files that describe the cluster around those policies. In the latter a policy is
+/// refused, because it would not be in force; kinds that say nothing of who may reach whom are left alone.
+#[must_use]
+pub fn read_with_world<'t>(
+    policies: impl IntoIterator<Item = (&'t str, &'t str)>,
+    world: impl IntoIterator<Item = (&'t str, &'t str)>,
+    context: &Context,
+) -> Reading {
+    let world_context = Context {
+        others: Others::Ignore,
+        ..context.clone()
+    };
+    let mut files: Vec<File> = world
         .into_iter()
-        .map(|(source, text)| File::load(source, text))
+        .map(|(source, text)| File::load(Part::World, source, text))
         .collect();
+    files.extend(
+        policies
+            .into_iter()
+            .map(|(source, text)| File::load(Part::Policies, source, text)),
+    );
     let mut seen = BTreeMap::new();
     let mut surroundings = Surroundings::default();
-    let mut found: Vec<Vec<Object<'_>>> = Vec::new();
+    let mut found: Vec<(Part, Vec<Object<'_>>)> = Vec::new();
     let mut all_findings = Vec::new();
     for File {
+        part,
         documents,
         findings,
     } in &mut files
     {
+        let context = match part {
+            Part::World => &world_context,
+            Part::Policies => context,
+        };
         let mut findings = std::mem::replace(findings, Findings::new(""));
         let mut objects = Vec::new();
         for document in &*documents {
@@ -71,26 +98,36 @@ pub fn read_set<'t>(
                 surroundings.calico.remember(identity, &object.id.name);
             }
             match object.kind.role {
-                Role::Policy(_) => {}
+                Role::Policy(_) => {
+                    if *part == Part::World {
+                        findings.report_help(
+                            codes::POLICY_IN_WORLD,
+                            object.node,
+                            format!(
+                                "`{}` is a policy, and this file describes a cluster",
+                                object.id
+                            ),
+                            "list the file, or one with this object, among the policies",
+                        );
+                    }
+                }
                 Role::Fact(read) | Role::FactAndPolicy { fact: read, .. } => {
                     read(object, context, surroundings, &mut findings);
                 }
                 Role::World(read) => read(object, surroundings, &mut findings),
             }
         }
-        found.push(objects);
+        found.push((*part, objects));
         all_findings.push(findings);
     }
-    let Surroundings {
-        cluster, calico, ..
-    } = &mut surroundings;
-    calico.settle(cluster);
+    surroundings.finish();
     let mut reading = Reading::default();
-    for (objects, mut findings) in found.iter().zip(all_findings) {
+    for ((part, objects), mut findings) in found.iter().zip(all_findings) {
         for object in objects {
-            let (Role::Policy(read) | Role::FactAndPolicy { policy: read, .. }) = object.kind.role
-            else {
-                continue;
+            let read = match (object.kind.role, part) {
+                (Role::Policy(read), Part::Policies)
+                | (Role::FactAndPolicy { policy: read, .. }, _) => read,
+                (Role::Policy(_), Part::World) | (Role::Fact(_) | Role::World(_), _) => continue,
             };
             findings.begin_object(Some(object.id.clone()));
             let mark = findings.mark();
@@ -104,7 +141,10 @@ pub fn read_set<'t>(
         }
         let mut diagnostics = findings.into_diagnostics();
         diagnostics.sort_by_key(|diagnostic| (diagnostic.origin.line, diagnostic.origin.column));
-        reading.diagnostics.append(&mut diagnostics);
+        match part {
+            Part::Policies => reading.diagnostics.append(&mut diagnostics),
+            Part::World => reading.world_diagnostics.append(&mut diagnostics),
+        }
     }
     reading.cluster = surroundings.cluster;
     reading
@@ -154,12 +194,20 @@ const START: yaml::Place = yaml::Place {
 
 /// The documents of one file, and what was found in it so far.
 struct File {
+    part: Part,
     documents: Vec<Document>,
     findings: Findings,
 }
 
+/// What a file is read for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Policies,
+    World,
+}
+
 impl File {
-    fn load(source: &str, text: &str) -> Self {
+    fn load(part: Part, source: &str, text: &str) -> Self {
         let mut findings = Findings::new(source);
         let documents = read_documents(text, &mut findings);
         if documents.is_empty() && findings.mark() == 0 {
@@ -173,6 +221,7 @@ impl File {
             );
         }
         Self {
+            part,
             documents,
             findings,
         }

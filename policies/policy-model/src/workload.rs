@@ -1,6 +1,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::cluster::{Cluster, NamespacedName};
 use crate::selector::Labels;
 
 /// Who asks: what is known of a workload when policies are held against it.
@@ -44,6 +45,56 @@ pub struct PodIdentity {
 pub struct Container {
     pub name: Arc<str>,
     pub labels: Labels,
+}
+
+impl PodIdentity {
+    /// A pod of a cluster, with everything the cluster says of its surroundings; nothing where it has no such pod.
+    pub fn of_pod(cluster: &Cluster, name: &NamespacedName) -> Option<Self> {
+        let pod = cluster.pods.get(name)?;
+        let (namespace, _) = name;
+        Some(Self {
+            labels: Some(pod.labels.clone()),
+            node: pod.node.clone(),
+            host_network: pod.host_network,
+            addresses: pod.addresses.clone(),
+            ..Self::described(
+                cluster,
+                namespace,
+                &pod.service_account,
+                pod.node.as_deref(),
+            )
+        })
+    }
+
+    /// A pod of which only these parts are known: what the cluster says of them. Nothing is known of the labels of a node
+    /// that nobody listed; a pod on no node has none.
+    pub fn described(
+        cluster: &Cluster,
+        namespace: &Arc<str>,
+        service_account: &Arc<str>,
+        node: Option<&str>,
+    ) -> Self {
+        let account = (Arc::clone(namespace), Arc::clone(service_account));
+        let node_labels = match node {
+            Some(node) => cluster.nodes.get(node).map(|node| node.labels.clone()),
+            None => Some(Labels::new()),
+        };
+        Self {
+            namespace: Some(Arc::clone(namespace)),
+            namespace_labels: Some(cluster.namespace_labels(namespace)),
+            service_account: Some(Arc::clone(service_account)),
+            service_account_labels: Some(
+                cluster
+                    .service_accounts
+                    .get(&account)
+                    .cloned()
+                    .unwrap_or_default(),
+            ),
+            node: node.map(Arc::from),
+            node_labels,
+            ..Self::default()
+        }
+    }
 }
 
 impl Workload {

@@ -1,5 +1,9 @@
 //! `metav1.ObjectMeta`, as far as a policy has to do with it.
 
+use std::sync::Arc;
+
+use policy_model::Labels;
+
 use crate::codes;
 use crate::decode::{At, Findings};
 use crate::yaml::{Node, Shape};
@@ -147,6 +151,30 @@ fn annotations<'d>(node: Node<'d>, findings: &mut Findings) -> Vec<(&'d str, At<
     entries
         .iter()
         .filter_map(|entry| findings.string(entry.value).map(|value| (entry.key, value)))
+        .collect()
+}
+
+/// The labels of an object; none where it has none.
+pub(crate) fn object_labels(object: Node<'_>, findings: &mut Findings) -> Labels {
+    object
+        .get("metadata")
+        .and_then(|metadata| metadata.get("labels"))
+        .filter(|labels| !labels.is_null())
+        .map_or_else(Labels::new, |labels| labels_of(labels, findings))
+}
+
+/// A mapping of labels. What is no text is reported and left out.
+pub(crate) fn labels_of(node: Node<'_>, findings: &mut Findings) -> Labels {
+    let Shape::Mapping(entries) = node.shape() else {
+        findings.wrong_type(node, "a mapping");
+        return Labels::new();
+    };
+    entries
+        .iter()
+        .filter_map(|entry| {
+            let value = findings.string(entry.value)?.value;
+            Some((Arc::from(entry.key), Arc::from(value)))
+        })
         .collect()
 }
 

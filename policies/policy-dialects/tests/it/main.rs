@@ -16,3 +16,4 @@ mod cilium_facts;
 mod hostile_text;
 mod native;
 mod support;
+mod world;
