@@ -14,8 +14,8 @@ use std::sync::Arc;
 use dns_names::Name;
 use policy_cases::{
     CaseFile, Check, CompiledEngine, Engine as _, EngineError, Expect, FlowTest, FromSpec, Need,
-    Observed, ObservedQuery, ResponseSpec, Scene, SceneError, SettingsSpec, Test, ToSpec, Trial,
-    TrialKind, decode_responses,
+    Observed, ObservedQuery, ResponseSpec, Scene, SceneError, SettingsSpec, Test, TestKind, ToSpec,
+    Trial, TrialKind, decode_responses,
 };
 use policy_dialects::{Context, Reading, read_set};
 use policy_engine::{Age, Compiled, Explanation, Flow, NamedLease, Ruling, Verdict, compile};
@@ -313,6 +313,7 @@ fn scene(
         name: Arc::from(args.to.as_str()),
         tags: Vec::new(),
         at: u32::try_from(args.at).unwrap_or(u32::MAX),
+        kind: TestKind::Flow,
         check: Check::Flow(FlowTest {
             from: FromSpec::Command,
             to: match &destination.to {

@@ -18,7 +18,7 @@ pub use responses::{ResponseSpec, ServerSpec, decode_responses};
 pub use settings::{Closed, ResolverSpec, SettingsSpec};
 pub use subject::{FromSpec, ToSpec};
 pub use test::{
-    ByRef, Check, DiagnosticTest, Expect, FlowTest, LearnedTest, MatrixTest, QueryTest, Test,
+    ByRef, Check, DiagnosticTest, Expect, FlowTest, LearnedTest, QueryTest, Test, TestKind,
 };
 
 /// The format's version this crate reads.
@@ -117,7 +117,7 @@ fn decode(source: &str, text: &str, root: Node<'_>, findings: &mut Findings) -> 
             let items = findings.list(node).unwrap_or_default();
             items
                 .into_iter()
-                .filter_map(|item| Test::decode(item, &settings, findings))
+                .flat_map(|item| Test::decode(item, &settings, findings))
                 .collect()
         }
         None => Vec::new(),

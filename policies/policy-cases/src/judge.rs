@@ -30,7 +30,7 @@ pub enum Outcome {
     Passed,
     /// Each difference, as a sentence.
     Failed(Vec<String>),
-    /// It was not run: this version has not what it needs.
+    /// It was not run: the world has not what it needs.
     Needs(Need),
     /// It was not run: this engine cannot.
     Unsupported(String),
@@ -82,14 +82,7 @@ pub fn judge(scene: &Scene, test: &Test, engine: &mut dyn Engine) -> TestResult 
             wrong
         }
         (Check::Learned(learned), Observed::Learned(seen)) => judge_learned(learned, seen),
-        (
-            Check::Flow(_)
-            | Check::Query(_)
-            | Check::Learned(_)
-            | Check::Diagnostic(_)
-            | Check::Matrix(_),
-            _,
-        ) => {
+        (Check::Flow(_) | Check::Query(_) | Check::Learned(_) | Check::Diagnostic(_), _) => {
             vec![format!(
                 "{} observed something else than was asked",
                 engine.name()

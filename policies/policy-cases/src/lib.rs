@@ -5,26 +5,24 @@
 //! anything that implements [`Engine`]: the compiled ruleset here, the kernel tables, the kernel and the daemon
 //! elsewhere. [`judge()`] holds what an engine observed against what the test expects.
 //!
-//! A test that needs a cluster's pods as destinations is [`Outcome::Needs`], never a silent pass. What this crate
+//! A test that needs what the world does not have is [`Outcome::Needs`], never a silent pass. What this crate
 //! deliberately does not do: it opens no file and has no clock; times are [`policy_model::Time`] since [`EPOCH`].
 #![forbid(unsafe_code)]
 
-mod cluster;
 mod engine;
 mod file;
 mod judge;
 mod need;
 mod scene;
 
-pub use cluster::{Cluster, PodObject};
 pub use engine::{
     Address, By, CompiledEngine, Engine, EngineError, Observed, ObservedFlow, ObservedLearned,
     ObservedQuery, ReferenceEngine, Who, learned_leases,
 };
 pub use file::{
     ByRef, CaseFile, Check, Closed, DiagnosticTest, Expect, FlowTest, FromSpec, Inline,
-    LearnedTest, MatrixTest, QueryTest, ResolverSpec, ResponseSpec, ServerSpec, SettingsSpec,
-    SourceRef, Test, ToSpec, decode_responses,
+    LearnedTest, QueryTest, ResolverSpec, ResponseSpec, ServerSpec, SettingsSpec, SourceRef, Test,
+    TestKind, ToSpec, decode_responses,
 };
 pub use judge::{Outcome, TestResult, judge};
 pub use need::Need;

@@ -1,11 +1,10 @@
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use dns_names::{Name, Rcode, RecordType};
 use policy_dialects::codes;
 use policy_dialects::decode::{Fields, Findings};
-use policy_dialects::yaml::{Node, Shape, Typed};
+use policy_dialects::yaml::{Node, Typed};
 use policy_engine::Verdict;
 use policy_model::{DenyStyle, Origin, Protocol};
 
@@ -14,7 +13,9 @@ use super::settings::SettingsSpec;
 use super::subject::{FromSpec, ToSpec, decode_ip};
 use super::values::{decode_name, decode_number, decode_rcode, decode_seconds, required};
 
-/// One entry of `tests`.
+mod matrix;
+
+/// One test of a file.
 #[derive(Debug, Clone)]
 pub struct Test {
     pub origin: Origin,
@@ -22,7 +23,31 @@ pub struct Test {
     pub tags: Vec<Arc<str>>,
     /// Seconds from now.
     pub at: u32,
+    pub kind: TestKind,
     pub check: Check,
+}
+
+/// What a test was written as. A cell of a matrix is a flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TestKind {
+    Flow,
+    Query,
+    Learned,
+    Diagnostic,
+    Matrix,
+}
+
+impl TestKind {
+    /// The word of reports.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Flow => "flow",
+            Self::Query => "query",
+            Self::Learned => "learned",
+            Self::Diagnostic => "diagnostic",
+            Self::Matrix => "matrix",
+        }
+    }
 }
 
 /// What is asked, and what is expected.
@@ -32,7 +57,6 @@ pub enum Check {
     Query(QueryTest),
     Learned(LearnedTest),
     Diagnostic(DiagnosticTest),
-    Matrix(MatrixTest),
 }
 
 #[derive(Debug, Clone)]
@@ -104,24 +128,16 @@ pub enum DiagnosticTest {
     },
 }
 
-/// One test for each pair.
-#[derive(Debug, Clone)]
-pub struct MatrixTest {
-    pub from: Vec<Arc<str>>,
-    pub to: Vec<Arc<str>>,
-    pub port: u16,
-    pub protocol: Protocol,
-    /// By `from`: one character for each `to`.
-    pub expect: BTreeMap<Arc<str>, Arc<str>>,
-}
-
 impl Test {
+    /// Reads one entry of `tests`: one test, or one for each cell of a matrix.
     pub(super) fn decode(
         node: Node<'_>,
         settings: &SettingsSpec,
         findings: &mut Findings,
-    ) -> Option<Self> {
-        let mut fields = findings.fields(node)?;
+    ) -> Vec<Self> {
+        let Some(mut fields) = findings.fields(node) else {
+            return Vec::new();
+        };
         let name = fields
             .take("name")
             .and_then(|node| findings.string(node))
@@ -130,51 +146,92 @@ impl Test {
             .take("tags")
             .and_then(|node| findings.strings(node))
             .unwrap_or_default();
-        let tags = tags.into_iter().map(|tag| tag.value.into()).collect();
+        let tags: Vec<Arc<str>> = tags.into_iter().map(|tag| tag.value.into()).collect();
         let at = fields
             .take("at")
             .map_or(Some(0), |node| decode_seconds(node, findings));
+        let found = Self::checks(node, &mut fields, settings, findings);
+        fields.finish(findings, codes::UNKNOWN_FIELD);
+        let (Some((kind, checks)), Some(at)) = (found, at) else {
+            return Vec::new();
+        };
+        checks
+            .into_iter()
+            .map(|Named { own, origin, check }| Self {
+                origin,
+                name: match (&name, own) {
+                    (Some(name), None) => Arc::clone(name),
+                    (Some(name), Some(own)) => format!("{name}: {own}").into(),
+                    (None, Some(own)) => own.into(),
+                    (None, None) => check.describe(),
+                },
+                tags: tags.clone(),
+                at,
+                kind,
+                check,
+            })
+            .collect()
+    }
+
+    /// What an entry asks.
+    fn checks(
+        node: Node<'_>,
+        fields: &mut Fields<'_>,
+        settings: &SettingsSpec,
+        findings: &mut Findings,
+    ) -> Option<(TestKind, Vec<Named>)> {
         let query = fields.take("query");
         let learned = fields.take("learned");
         let diagnostic = fields.take_any("diagnostic");
         let matrix = fields.take("matrix");
         let to = fields.take("to");
-        let given = [
-            ("query", query),
-            ("learned", learned),
-            ("diagnostic", diagnostic),
-            ("matrix", matrix),
-            ("to", to),
-        ];
-        if given.iter().filter(|(_, node)| node.is_some()).count() != 1 {
+        let given = [query, learned, diagnostic, matrix, to];
+        if given.iter().flatten().count() != 1 {
             findings.report(
                 codes::INVALID_VALUE,
                 node,
                 "a test has one of `to` (a flow), `query`, `learned`, `diagnostic` and `matrix`",
             );
+            // What belongs to any of them is no unknown field as well.
+            for field in ["from", "port", "protocol", "icmp", "established"] {
+                fields.take(field);
+            }
+            for field in ["expect", "would", "how", "by", "rcode"] {
+                fields.take(field);
+            }
             return None;
         }
-        let check = if let Some(query) = query {
-            QueryTest::decode(query, node, &mut fields, settings, findings).map(Check::Query)
+        if let Some(matrix) = matrix {
+            return matrix::decode(matrix, node, fields, findings)
+                .map(|cells| (TestKind::Matrix, cells));
+        }
+        let (kind, check) = if let Some(query) = query {
+            let test = QueryTest::decode(query, node, fields, settings, findings);
+            (TestKind::Query, test.map(Check::Query))
         } else if let Some(learned) = learned {
-            LearnedTest::decode(learned, node, &mut fields, findings).map(Check::Learned)
+            let test = LearnedTest::decode(learned, node, fields, findings);
+            (TestKind::Learned, test.map(Check::Learned))
         } else if let Some(diagnostic) = diagnostic {
-            DiagnosticTest::decode(diagnostic, node, &mut fields, findings).map(Check::Diagnostic)
-        } else if let Some(matrix) = matrix {
-            MatrixTest::decode(matrix, node, &mut fields, findings).map(Check::Matrix)
+            let test = DiagnosticTest::decode(diagnostic, node, fields, findings);
+            (TestKind::Diagnostic, test.map(Check::Diagnostic))
         } else {
-            FlowTest::decode(to?, node, &mut fields, findings).map(Check::Flow)
+            let test = FlowTest::decode(to?, node, fields, findings);
+            (TestKind::Flow, test.map(Check::Flow))
         };
-        fields.finish(findings, codes::UNKNOWN_FIELD);
-        let check = check?;
-        Some(Self {
+        let one = Named {
+            own: None,
             origin: findings.origin(node),
-            name: name.unwrap_or_else(|| check.describe()),
-            tags,
-            at: at?,
-            check,
-        })
+            check: check?,
+        };
+        Some((kind, vec![one]))
     }
+}
+
+/// A check, where it stands, and the name it has by itself.
+pub(super) struct Named {
+    pub(super) own: Option<String>,
+    pub(super) origin: Origin,
+    pub(super) check: Check,
 }
 
 impl Check {
@@ -196,7 +253,6 @@ impl Check {
             Self::Query(query) => format!("query {}", query.name.without_dot()),
             Self::Learned(learned) => format!("learned {}", learned.host.without_dot()),
             Self::Diagnostic(_) => "diagnostic".to_owned(),
-            Self::Matrix(matrix) => format!("matrix {}/{}", matrix.port, matrix.protocol),
         }
         .into()
     }
@@ -392,79 +448,6 @@ impl DiagnosticTest {
     }
 }
 
-impl MatrixTest {
-    fn decode(
-        matrix: Node<'_>,
-        node: Node<'_>,
-        outer: &mut Fields<'_>,
-        findings: &mut Findings,
-    ) -> Option<Self> {
-        let mut fields = findings.fields(matrix)?;
-        let mut names = |key| {
-            let names = required(fields.take(key), key, matrix, findings)
-                .and_then(|node| findings.strings(node));
-            names.map(|names| {
-                names
-                    .into_iter()
-                    .map(|name| Arc::from(name.value))
-                    .collect::<Vec<Arc<str>>>()
-            })
-        };
-        let (from, to) = (names("from"), names("to"));
-        let port = required(fields.take("port"), "port", matrix, findings)
-            .and_then(|node| decode_port(node, findings));
-        let protocol = fields
-            .take("protocol")
-            .map_or(Some(Protocol::TCP), |node| decode_protocol(node, findings));
-        fields.finish(findings, codes::UNKNOWN_FIELD);
-        let expect_node = required(outer.take("expect"), "expect", node, findings)?;
-        let Shape::Mapping(entries) = expect_node.shape() else {
-            findings.wrong_type(expect_node, "a mapping");
-            return None;
-        };
-        let (from, to) = (from?, to?);
-        let mut expect = BTreeMap::new();
-        for entry in entries.iter() {
-            let row = findings.string(entry.value)?;
-            if !from.iter().any(|name| **name == *entry.key) {
-                findings.report_key(
-                    codes::INVALID_VALUE,
-                    entry,
-                    format!("`{}` is not in `from`", entry.key),
-                    None,
-                );
-            }
-            if row.value.chars().count() != to.len()
-                || row.value.chars().any(|c| !".X#?".contains(c))
-            {
-                findings.report(
-                    codes::INVALID_VALUE,
-                    entry.value,
-                    format!(
-                        "a row has one of `.`, `X`, `#`, `?` for each of the {} in `to`",
-                        to.len()
-                    ),
-                );
-            }
-            expect.insert(entry.key.into(), row.value.into());
-        }
-        for name in from.iter().filter(|name| !expect.contains_key(*name)) {
-            findings.report(
-                codes::MISSING_FIELD,
-                expect_node,
-                format!("the row of `{name}` is missing"),
-            );
-        }
-        Some(Self {
-            from,
-            to,
-            port: port?,
-            protocol: protocol?,
-            expect,
-        })
-    }
-}
-
 impl Expect {
     fn decode(node: Node<'_>, fields: &mut Fields<'_>, findings: &mut Findings) -> Option<Self> {
         const VERDICTS: &[(&str, Verdict)] = &[("allow", Verdict::Allow), ("deny", Verdict::Deny)];
@@ -511,7 +494,7 @@ fn decode_from(node: Option<Node<'_>>, findings: &mut Findings) -> Option<FromSp
     })
 }
 
-fn decode_protocol(node: Node<'_>, findings: &mut Findings) -> Option<Protocol> {
+pub(super) fn decode_protocol(node: Node<'_>, findings: &mut Findings) -> Option<Protocol> {
     const NAMES: &[(&str, Protocol)] = &[
         ("TCP", Protocol::TCP),
         ("UDP", Protocol::UDP),
@@ -533,7 +516,7 @@ fn decode_protocol(node: Node<'_>, findings: &mut Findings) -> Option<Protocol> 
     findings.word(node, NAMES).map(|protocol| protocol.value)
 }
 
-fn decode_port(node: Node<'_>, findings: &mut Findings) -> Option<u16> {
+pub(super) fn decode_port(node: Node<'_>, findings: &mut Findings) -> Option<u16> {
     let number = findings.integer(node)?;
     let port = u16::try_from(number.value).ok().filter(|port| *port > 0);
     if port.is_none() {

@@ -3,7 +3,7 @@
 use dns_names::{Rcode, RecordType};
 use policy_cases::{
     ByRef, CaseFile, Check, Closed, CompiledEngine, DiagnosticTest, FileText, FromSpec, Need,
-    Outcome, Scene, ToSpec, judge,
+    Outcome, Scene, TestKind, ToSpec, judge,
 };
 use policy_engine::Verdict;
 use policy_model::{DenyStyle, Protocol, Scope};
@@ -93,7 +93,7 @@ fn every_key_is_read() {
             file.responses.len(),
             file.tests.len()
         ),
-        (1, 1, 2, 12)
+        (1, 1, 2, 17)
     );
     assert_eq!(
         (
@@ -150,10 +150,18 @@ fn every_key_is_read() {
         panic!("a diagnostic")
     };
     assert_eq!((*line, *reported), (Some(12), true));
-    let Check::Matrix(matrix) = &file.tests[11].check else {
-        panic!("a matrix")
-    };
-    assert_eq!(matrix.expect.len(), 2);
+    let cells: Vec<(&str, TestKind, u32)> = file.tests[11..]
+        .iter()
+        .map(|test| (&*test.name, test.kind, test.origin.line))
+        .collect();
+    assert_eq!(
+        (cells.len(), cells[0], cells[5]),
+        (
+            6,
+            ("x/a -> x/a 80/TCP", TestKind::Matrix, 53),
+            ("x/b -> y/a 80/TCP", TestKind::Matrix, 53)
+        )
+    );
 }
 
 #[test_case("test: []", "unknown-field", 1; "unknown key")]
@@ -202,16 +210,18 @@ fn outcomes(text: &str) -> Vec<Outcome> {
 #[test_case("to: {pod: a/b}, port: 1"; "a pod")]
 #[test_case("to: {service: a/b}, port: 1"; "a service")]
 #[test_case("to: {node: a}, port: 1"; "a node")]
-#[test_case("from: a/b, to: {host: x}, port: 1"; "from a pod that is not there")]
-fn what_needs_a_cluster_is_never_a_silent_pass(test: &str) {
-    let outcomes = outcomes(&format!("tests: [{{{test}, expect: allow}}]"));
-    assert!(
-        matches!(
-            outcomes.as_slice(),
-            [Outcome::Needs(Need::Cluster(_) | Need::Pod { .. })]
-        ),
-        "{outcomes:?}"
-    );
+#[test_case("from: a/b, to: {host: x}, port: 1"; "from a pod")]
+fn what_the_world_does_not_have_is_never_a_silent_pass(test: &str) {
+    for expect in ["allow", "deny"] {
+        let outcomes = outcomes(&format!("tests: [{{{test}, expect: {expect}}}]"));
+        assert!(
+            matches!(
+                outcomes.as_slice(),
+                [Outcome::Needs(Need::Object { .. } | Need::Pod { .. })]
+            ),
+            "{outcomes:?}"
+        );
+    }
 }
 
 #[test]
@@ -233,10 +243,10 @@ fn pods_of_the_world_are_who_asks() {
     let world = FileText {
         name: "w".into(),
         text: r#"{"apiVersion": "v1", "kind": "List", "items": [
-            {"kind": "Namespace", "metadata": {"name": "shop"}},
-            {"kind": "Pod", "metadata": {"name": "web", "namespace": "shop", "labels": {"app": "web"}}},
-            {"kind": "Pod", "metadata": {"name": "db", "namespace": "shop", "labels": {"app": "db"}}},
-            {"kind": "Pod", "metadata": {"name": "done", "namespace": "shop"}, "status": {"phase": "Succeeded"}}]}"#
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}},
+            {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", "namespace": "shop", "labels": {"app": "web"}}},
+            {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "db", "namespace": "shop", "labels": {"app": "db"}}},
+            {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "done", "namespace": "shop"}, "status": {"phase": "Succeeded"}}]}"#
             .into(),
     };
     let scene = Scene::prepare(parse(text), &[], &[world]).expect("a scene");

@@ -148,7 +148,7 @@ fn inexpressible(trial: &Trial<'_>) -> Option<Inexpressible> {
     let from = match &trial.test.check {
         Check::Flow(flow) => &flow.from,
         Check::Query(query) => &query.from,
-        Check::Learned(_) | Check::Diagnostic(_) | Check::Matrix(_) => {
+        Check::Learned(_) | Check::Diagnostic(_) => {
             return Some(Inexpressible::Learned);
         }
     };
