@@ -93,6 +93,30 @@ fn a_second_resolver_that_nobody_configured_is_an_ordinary_denied_flow() {
     });
 }
 
+/// Even by a rule as wide as this one, which names no resolver.
+#[test]
+fn dns_past_the_filter_is_closed_where_names_are_filtered() {
+    in_lab(|lab| {
+        let policy = Lab::allowing(&["v4.example.com"])
+            + "    - action: Allow\n      to: [{cidr: 0.0.0.0/0}]\n";
+        let outcome = lab.held(&policy).probe(&[
+            "tcp 198.51.100.66:853 x",
+            "udp 198.51.100.66:853 x",
+            "tcp 198.51.100.66:53 x",
+            "udp 198.51.100.66:53 x",
+            "tcp 8.8.8.8:443 x",
+            "udp 8.8.8.8:443 x",
+        ]);
+        assert_eq!(outcome.told(), ["EPERM"; 6], "{outcome:#?}");
+        assert_eq!(
+            lab.internet
+                .packets_to("198.51.100.66".parse().unwrap())
+                .unwrap(),
+            []
+        );
+    });
+}
+
 #[test]
 fn every_configured_resolver_answers_from_its_own_address() {
     in_lab(|lab| {

@@ -34,6 +34,7 @@ const ALLOWED: &[&str] = &["v4.example.com", "v6.example.com"];
 #[test_case(attempts::DISSOLVED; "a dissolved association")]
 #[test_case(attempts::RECONNECT; "a socket that was connected to an allowed address")]
 #[test_case(attempts::SENDMSG; "sendmsg on a connected socket with another address")]
+#[test_case(attempts::BATCH; "a batch of datagrams")]
 #[test_case(attempts::LOOSE_ROUTE; "a loose source route")]
 #[test_case(attempts::STRICT_ROUTE; "a strict source route")]
 #[test_case(attempts::ROUTING_HEADER; "an ipv6 routing header")]
@@ -83,6 +84,29 @@ fn the_kernel_refuses(attempt: &str, said: &str) {
             .held(&Lab::allowing(ALLOWED))
             .run(["python3", "-c", &script]);
         assert_eq!(outcome.stdout.trim(), said, "{outcome:#?}");
+    });
+}
+
+/// What root may do to a network, the held command may not, root or not.
+#[test_case(attempts::ROUTE; "a route")]
+#[test_case(attempts::NEIGHBOUR; "a neighbour")]
+#[test_case(attempts::TRAFFIC_CONTROL; "traffic control")]
+#[test_case(attempts::PACKET_FILTER; "a packet filter")]
+fn the_network_cannot_be_changed(attempt: &str) {
+    in_lab(|lab| {
+        let script = format!("{PRELUDE}{}{attempt}", attempts::NETLINK);
+        let outcome = lab
+            .held(&Lab::allowing(ALLOWED))
+            .run(["python3", "-c", &script]);
+        assert_eq!(outcome.stdout, "EPERM\n", "{outcome:#?}");
+        let mut free = Command::new("python3");
+        free.args(["-c", &script]);
+        let free = lab.internet.output(free).unwrap();
+        let said = String::from_utf8_lossy(&free.stdout).into_owned();
+        assert!(
+            !said.is_empty() && said != "EPERM\n",
+            "refused to everybody: {free:?}"
+        );
     });
 }
 

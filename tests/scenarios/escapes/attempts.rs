@@ -229,6 +229,55 @@ def broadcast():
 tries(through, broadcast)
 ";
 
+/// One batch: a datagram that is allowed, and one that is not.
+pub(super) const BATCH: &str = r"
+def batch():
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    data = ctypes.create_string_buffer(b'ESCAPE', 6)
+    vector = ctypes.create_string_buffer(struct.pack('@PN', ctypes.addressof(data), 6))
+    names = [ctypes.create_string_buffer(struct.pack('=H', 2) + struct.pack('>H', 7) + socket.inet_aton(a) + bytes(8), 16)
+        for a in (A4, F4, F4)]
+    head = lambda n: struct.pack('@PI4xPNPNi4xI4x', ctypes.addressof(n), 16, ctypes.addressof(vector), 1, 0, 0, 0, 0)
+    r = libc.sendmmsg(s.fileno(), b''.join(head(n) for n in names), len(names), 0)
+    if r < 0: raise OSError(ctypes.get_errno(), 'sendmmsg')
+    return r
+tries(batch)
+";
+
+/// Asks the kernel by netlink, and says what it answers.
+pub(super) const NETLINK: &str = r"
+def message(kind, flags, body): return struct.pack('=IHHII', 16 + len(body), kind, flags, 1, 0) + body
+def attribute(kind, data): return struct.pack('=HH', 4 + len(data), kind) + data + bytes(-len(data) % 4)
+def ask(protocol, *messages):
+    try:
+        s = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol); s.settimeout(2)
+        s.send(b''.join(messages))
+        error = -struct.unpack_from('=i', s.recv(8192), 16)[0]
+        print(errno.errorcode.get(error, 'done'))
+    except OSError as e: print(name(e))
+REQUEST, CREATE = 0x1 | 0x4, 0x1 | 0x4 | 0x400
+DEVICE = socket.if_nametoindex('eth0')
+";
+
+pub(super) const ROUTE: &str = r"
+ask(0, message(24, CREATE, struct.pack('=8BI', 2, 32, 0, 0, 254, 3, 253, 1, 0)
+    + attribute(1, socket.inet_aton(F4)) + attribute(4, struct.pack('=I', DEVICE))))
+";
+
+pub(super) const NEIGHBOUR: &str = r"
+ask(0, message(28, CREATE, struct.pack('=BxxxiHBB', 2, DEVICE, 0x80, 0, 0)
+    + attribute(1, socket.inet_aton(F4)) + attribute(2, bytes.fromhex('020000000009'))))
+";
+
+pub(super) const TRAFFIC_CONTROL: &str = r"
+ask(0, message(36, CREATE, struct.pack('=BxxxiIII', 0, DEVICE, 0xffff0000, 0xfffffff1, 0) + attribute(1, b'clsact\0')))
+";
+
+pub(super) const PACKET_FILTER: &str = r"
+end = lambda kind: message(kind, 0x1, struct.pack('>BBH', 0, 0, 10))
+ask(12, end(16), message(0x0a00, CREATE, struct.pack('>BBH', 2, 0, 0) + attribute(1, b'escape\0')), end(17))
+";
+
 pub(super) const LEAVES_CGROUP: &str = r"
 roots = [l.split()[4] for l in open('/proc/self/mountinfo') if ' - cgroup2 ' in l]
 if not roots:
