@@ -29,6 +29,8 @@ struct DaemonEngine {
     stage: Option<Stage>,
 }
 
+const NAME: &str = "daemon";
+
 /// Why a test cannot be put to the daemon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Inexpressible {
@@ -50,15 +52,12 @@ fn the_daemon_agrees_with_every_file_it_can_be_asked() {
 
 impl Engine for DaemonEngine {
     fn name(&self) -> &'static str {
-        "daemon"
+        NAME
     }
 
     fn run(&mut self, trial: &Trial<'_>) -> Result<Observed, EngineError> {
         if let Some(why) = inexpressible(trial) {
-            return Err(EngineError::Unsupported {
-                engine: self.name(),
-                why: why.to_string().into(),
-            });
+            return Err(why.into());
         }
         let scene = trial.scene;
         let stage = match self.stage.take().filter(|stage| stage.is_of(scene)) {
@@ -138,7 +137,7 @@ impl Engine for DaemonEngine {
                     }
                 })
             }
-            TrialKind::Learned { .. } => unreachable!("not expressible"),
+            TrialKind::Learned { .. } => return Err(Inexpressible::Learned.into()),
         })
     }
 }
@@ -272,6 +271,15 @@ fn object(text: &str) -> Option<ObjectRef> {
         [kind, name] => Some(ObjectRef::new(kind, None, name)),
         [kind, namespace, name] => Some(ObjectRef::new(kind, Some(namespace), name)),
         _ => None,
+    }
+}
+
+impl From<Inexpressible> for EngineError {
+    fn from(why: Inexpressible) -> Self {
+        Self::Unsupported {
+            engine: NAME,
+            why: why.to_string().into(),
+        }
     }
 }
 
