@@ -11,7 +11,6 @@ use std::net::IpAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use dns_names::Name;
 use policy_cases::{
     CaseFile, Check, CompiledEngine, Engine as _, EngineError, Expect, FlowTest, FromSpec, Need,
     Observed, ObservedQuery, ResponseSpec, Scene, SceneError, SettingsSpec, Test, TestKind, ToSpec,
@@ -22,7 +21,7 @@ use policy_engine::{Age, Compiled, Explanation, Flow, NamedLease, Ruling, Verdic
 use policy_model::{Diagnostic, Level, ObjectRef, Origin, PodIdentity, Policy, Workload, World};
 
 use crate::cli::{ExplainArgs, Output};
-use crate::machine::host_addresses;
+use crate::machine::{host_addresses, resolv_conf, resolvers, search};
 use crate::policy_files::{self, PolicyFile, PolicyFileError};
 use crate::render::{self, Look};
 
@@ -377,9 +376,7 @@ fn answers(args: &ExplainArgs) -> Result<Vec<ResponseSpec>, ExplainError> {
 /// files serve, because explaining needs no network.
 fn this_machine(stand_in: World) -> World {
     let host_addresses: Vec<IpAddr> = host_addresses().unwrap_or_default();
-    let conf = std::fs::read_to_string("/etc/resolv.conf")
-        .map(|text| dns_server::ResolvConf::parse(&text))
-        .unwrap_or_default();
+    let conf = resolv_conf().unwrap_or_default();
     if conf.nameservers.is_empty() {
         return World {
             host_addresses,
@@ -388,19 +385,8 @@ fn this_machine(stand_in: World) -> World {
     }
     World {
         host_addresses,
-        resolvers: conf
-            .servers()
-            .iter()
-            .map(|server| policy_model::Resolver {
-                address: server.ip(),
-                port: server.port(),
-            })
-            .collect(),
-        search: conf
-            .search
-            .iter()
-            .filter_map(|zone| Name::parse(zone).ok())
-            .collect(),
+        resolvers: resolvers(&conf.servers()),
+        search: search(&conf),
         ..World::default()
     }
 }

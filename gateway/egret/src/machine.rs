@@ -1,9 +1,49 @@
 //! What policy must know of the machine it runs on.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 
+use dns_names::Name;
+use dns_server::ResolvConf;
 use nix::ifaddrs::getifaddrs;
+use policy_model::Resolver;
+
+const RESOLV_CONF: &str = "/etc/resolv.conf";
+
+/// What programs on this machine go by when they look up names. No file is an empty one: resolv.conf(5) then means the
+/// machine itself.
+///
+/// # Errors
+///
+/// Where the file is there and cannot be read.
+pub fn resolv_conf() -> io::Result<ResolvConf> {
+    match std::fs::read_to_string(RESOLV_CONF) {
+        Ok(text) => Ok(ResolvConf::parse(&text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(ResolvConf::default()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Servers as policy knows them: each once, in an order of their own.
+pub fn resolvers<'a>(servers: impl IntoIterator<Item = &'a SocketAddr>) -> Vec<Resolver> {
+    let resolvers: BTreeSet<Resolver> = servers
+        .into_iter()
+        .map(|server| Resolver {
+            address: server.ip().to_canonical(),
+            port: server.port(),
+        })
+        .collect();
+    resolvers.into_iter().collect()
+}
+
+/// The zones that programs append to short names. What is no name is appended to nothing.
+pub fn search(conf: &ResolvConf) -> Vec<Name> {
+    conf.search
+        .iter()
+        .filter_map(|zone| Name::parse(zone).ok())
+        .collect()
+}
 
 /// Every address of this network namespace's interfaces, loopback's left out.
 ///
