@@ -17,6 +17,7 @@ mod escapes;
 mod guards;
 mod names;
 mod policies;
+mod report;
 mod upstreams;
 
 use testkit::{Lab, as_root};

@@ -11,6 +11,8 @@ pub struct Client {
     pub workload: u64,
     /// The server the workload addressed, before the query was redirected here.
     pub server: SocketAddr,
+    /// The port the query came from, for logs: it says nothing about who asks.
+    pub port: u16,
     pub transport: Transport,
 }
 

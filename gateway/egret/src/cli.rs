@@ -49,6 +49,9 @@ pub struct RunArgs {
     /// Write what was decided to FILE, one JSON object a line
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
+    /// Most that the report may hold, in MiB; 0: no limit. What comes after is counted in its last line
+    #[arg(long, value_name = "MIB", default_value_t = 64, requires = "report")]
+    pub report_limit: u64,
     /// DNS server to ask, IP or IP:PORT; may be given several times [default: the system's own]
     #[arg(long, value_name = "SERVER", value_parser = dns_server::parse_upstream)]
     pub upstream: Vec<SocketAddr>,

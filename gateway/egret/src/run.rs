@@ -121,8 +121,9 @@ fn hold(args: &RunArgs) -> Result<Ended, Failure> {
         detail,
     };
 
+    let (tell, told) = mpsc::channel(owner::EVENTS_WAITING);
     let reader = events
-        .map(|events| EventReader::start(events, requests.clone()))
+        .map(|events| EventReader::start(events, tell))
         .transpose();
     let reader = reader.map_err(Failure::Runtime)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -135,7 +136,7 @@ fn hold(args: &RunArgs) -> Result<Ended, Failure> {
         let config = Config::new(surroundings.upstreams.clone());
         let mut tasks = Tasks::new();
         tasks.serve(Server::new(&config, judge), sockets);
-        tasks.own(owner, waiting, telling.kernel_lost());
+        tasks.own(owner, waiting, told, telling.kernel_lost());
         tasks.watch(policies, requests);
 
         let (program, arguments) = args.command.split_first().ok_or(Failure::NoCommand)?;
@@ -216,10 +217,11 @@ impl Tasks {
         &mut self,
         owner: Owner<Kernel>,
         waiting: mpsc::Receiver<Request>,
+        told: owner::Events,
         lost: Arc<AtomicU64>,
     ) {
         self.set.spawn(async move {
-            let kernel = owner.serve(waiting).await;
+            let kernel = owner.serve(waiting, told).await;
             lost.store(kernel.dropped_events().unwrap_or(0), Ordering::Relaxed);
             None
         });

@@ -5,13 +5,19 @@
 //!
 //! What this crate does not do: read kernel events, look anything up, or know what time it is.
 //!
-//! Types to know: [`Record`] (a line), [`Ruling`] (who decided, and why), [`Report`] (the file; never blocks whoever
-//! writes to it), [`Tally`] (the counts behind the summary).
+//! Types to know: [`Record`] (a line), [`Ruling`] (who decided, and why), [`Repeats`] (many alike, one line), [`Report`]
+//! (the file; never blocks whoever writes to it, never grows beyond its limit), [`Tally`] (the counts behind the summary).
 
 #![forbid(unsafe_code)]
 
 mod record;
-pub use record::{FlowRecord, GuardRecord, QueryRecord, Record};
+pub use record::{CutRecord, FlowRecord, GuardRecord, QueryRecord, Record};
+
+mod times;
+pub use times::Times;
+
+mod repeats;
+pub use repeats::Repeats;
 
 mod verdict;
 pub use verdict::Verdict;
@@ -26,7 +32,7 @@ mod timestamp;
 pub use timestamp::Timestamp;
 
 mod report;
-pub use report::{Recorder, Report, ReportError, Written};
+pub use report::{Drained, Recorder, Report, ReportError, Written};
 
 mod tally;
 pub use tally::Tally;

@@ -6,11 +6,12 @@ use serde::Serialize;
 use crate::destination::{Destination, Protocol};
 use crate::ruling::Ruling;
 use crate::summary::SummaryRecord;
+use crate::times::Times;
 use crate::timestamp::Timestamp;
 use crate::verdict::Verdict;
 
 /// One line of a report. `kind` says which of the shapes it has.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Record {
     /// A connection or packet was ruled on.
@@ -19,14 +20,19 @@ pub enum Record {
     Query(QueryRecord),
     /// An address was taken out of an answer.
     Guard(GuardRecord),
+    /// The report has reached its limit: nothing follows but the summary.
+    Cut(CutRecord),
     /// The last line: what was denied, grouped.
     Summary(SummaryRecord),
 }
 
 /// A ruling on a connection or packet.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 pub struct FlowRecord {
+    /// Of several, the first.
     pub ts: Timestamp,
+    #[serde(flatten)]
+    pub times: Times,
     /// What happened.
     pub verdict: Verdict,
     /// With `--audit`: what the policies would have done. Else: what would happen with every staged and audit policy
@@ -53,16 +59,15 @@ pub struct FlowRecord {
 }
 
 /// A ruling on a question.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 pub struct QueryRecord {
+    /// Of several, the first.
     pub ts: Timestamp,
+    #[serde(flatten)]
+    pub times: Times,
     pub verdict: Verdict,
     pub would: Verdict,
     pub workload: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub pid: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub comm: Option<String>,
     /// As it was asked, without the final dot.
     pub name: String,
     /// `A`, `AAAA`, `TXT`, …; `TYPE1234` where it has no name.
@@ -71,6 +76,8 @@ pub struct QueryRecord {
     /// The server the question was addressed to.
     pub server: SocketAddr,
     pub protocol: Protocol,
+    /// The port it was asked from.
+    pub client_port: u16,
     /// What the client was answered, where the answer is Egret's own: `NXDOMAIN`, `REFUSED`, `SERVFAIL`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rcode: Option<String>,
@@ -79,9 +86,12 @@ pub struct QueryRecord {
 }
 
 /// An address that was taken out of an answer because an outside name may not stand for it.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 pub struct GuardRecord {
+    /// Of several, the first.
     pub ts: Timestamp,
+    #[serde(flatten)]
+    pub times: Times,
     pub verdict: Verdict,
     pub workload: String,
     pub name: String,
@@ -89,6 +99,37 @@ pub struct GuardRecord {
     /// `rule` and `place` are those of the rule that would have used the address.
     #[serde(flatten)]
     pub ruling: Ruling,
+}
+
+/// From here on lines are counted and not written: see `unwritten` of the summary.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
+pub struct CutRecord {
+    pub ts: Timestamp,
+    /// Bytes that the lines before this one may have.
+    pub limit: u64,
+}
+
+impl Record {
+    /// When it happened.
+    pub fn ts(&self) -> Timestamp {
+        match self {
+            Self::Flow(FlowRecord { ts, .. })
+            | Self::Query(QueryRecord { ts, .. })
+            | Self::Guard(GuardRecord { ts, .. })
+            | Self::Cut(CutRecord { ts, .. })
+            | Self::Summary(SummaryRecord { ts, .. }) => *ts,
+        }
+    }
+
+    /// How often what it tells of happened; 0 for lines that tell of the report.
+    pub fn count(&self) -> u64 {
+        match self {
+            Self::Flow(FlowRecord { times, .. })
+            | Self::Query(QueryRecord { times, .. })
+            | Self::Guard(GuardRecord { times, .. }) => times.count,
+            Self::Cut(_) | Self::Summary(_) => 0,
+        }
+    }
 }
 
 #[expect(

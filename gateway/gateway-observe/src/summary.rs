@@ -14,7 +14,7 @@ const MOST_PRINTED: usize = 20;
 ///
 /// The text is empty where nothing was denied and nothing lost. Else a line says how much, and each group has two or
 /// three: what was denied, why, and what would allow it.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 pub struct SummaryRecord {
     pub ts: Timestamp,
     /// With those that would have been denied, under `--audit` or by a staged or audit policy.
@@ -23,8 +23,10 @@ pub struct SummaryRecord {
     /// Likewise.
     pub allowed_queries: u64,
     pub denied_queries: u64,
-    /// Events that the kernel or this report had no room for; the counts are too low by so many.
+    /// What nobody had room to note: the counts are too low by so many.
     pub lost: u64,
+    /// What is counted here and not in the report, because it reached its limit or its disk was too slow.
+    pub unwritten: u64,
     /// What was denied or would have been, in the order it came.
     pub denied: Vec<SummaryGroup>,
     /// Denials beyond the limit of groups.
@@ -32,7 +34,7 @@ pub struct SummaryRecord {
 }
 
 /// Equal denials.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 pub struct SummaryGroup {
     /// `deny`; `allow` where it only would have been denied.
     pub verdict: Verdict,
@@ -97,6 +99,13 @@ impl fmt::Display for SummaryRecord {
                 f,
                 "egret: {} lost: the counts are too low",
                 counted(self.lost, "event")
+            )?;
+        }
+        if self.unwritten > 0 {
+            writeln!(
+                f,
+                "egret: {} counted here and not written to the report, which is full or was too slow",
+                counted(self.unwritten, "event")
             )?;
         }
         Ok(())

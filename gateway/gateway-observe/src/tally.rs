@@ -35,8 +35,8 @@ impl Tally {
         match record {
             Record::Flow(flow) => {
                 match flow.verdict {
-                    Verdict::Allow => self.allowed_flows += 1,
-                    Verdict::Deny => self.denied_flows += 1,
+                    Verdict::Allow => self.allowed_flows += flow.times.count,
+                    Verdict::Deny => self.denied_flows += flow.times.count,
                 }
                 let Some(happened) = happened(flow.verdict, flow.would) else {
                     return;
@@ -45,12 +45,16 @@ impl Tally {
                     destination: flow.destination,
                     name: flow.names.first().cloned(),
                 };
-                self.count(happened, subject, &flow.ruling, flow.comm.as_deref(), None);
+                let Some(group) = self.group(happened, subject, &flow.ruling, flow.times.count)
+                else {
+                    return;
+                };
+                add_word(&mut group.programs, flow.comm.as_deref());
             }
             Record::Query(query) => {
                 match query.verdict {
-                    Verdict::Allow => self.allowed_queries += 1,
-                    Verdict::Deny => self.denied_queries += 1,
+                    Verdict::Allow => self.allowed_queries += query.times.count,
+                    Verdict::Deny => self.denied_queries += query.times.count,
                 }
                 let Some(happened) = happened(query.verdict, query.would) else {
                     return;
@@ -62,8 +66,11 @@ impl Tally {
                 let subject = Subject::Question {
                     name: query.name.to_ascii_lowercase(),
                 };
-                let (comm, kind) = (query.comm.as_deref(), Some(query.record_type.as_str()));
-                self.count(happened, subject, &query.ruling, comm, kind);
+                let Some(group) = self.group(happened, subject, &query.ruling, query.times.count)
+                else {
+                    return;
+                };
+                add_word(&mut group.types, Some(&query.record_type));
             }
             Record::Guard(guard) => {
                 let subject = Subject::Address {
@@ -74,14 +81,15 @@ impl Tally {
                     Verdict::Deny => Happened::Denied,
                     Verdict::Allow => Happened::WouldBeDenied,
                 };
-                self.count(happened, subject, &guard.ruling, None, None);
+                self.group(happened, subject, &guard.ruling, guard.times.count);
             }
-            Record::Summary(_) => {}
+            Record::Cut(_) | Record::Summary(_) => {}
         }
     }
 
-    /// The summary so far, as a line of the report. `lost` counts what the kernel or the report dropped.
-    pub fn summary(&self, ts: Timestamp, lost: u64) -> SummaryRecord {
+    /// The summary so far, as a line of the report. `lost` counts what was never noted here, `unwritten` what was and is
+    /// not in the report.
+    pub fn summary(&self, ts: Timestamp, lost: u64, unwritten: u64) -> SummaryRecord {
         SummaryRecord {
             ts,
             allowed_flows: self.allowed_flows,
@@ -89,25 +97,26 @@ impl Tally {
             allowed_queries: self.allowed_queries,
             denied_queries: self.denied_queries,
             lost,
+            unwritten,
             denied: self.groups.iter().map(SummaryGroup::from).collect(),
             ungrouped: self.ungrouped,
         }
     }
 
-    fn count(
+    /// Counts into a group; nothing where there are too many.
+    fn group(
         &mut self,
         happened: Happened,
         subject: Subject,
         ruling: &Ruling,
-        program: Option<&str>,
-        record_type: Option<&str>,
-    ) {
+        count: u64,
+    ) -> Option<&mut Group> {
         let key = (happened, merged(&subject));
         let place = match self.places.get(&key) {
             Some(place) => *place,
             None if self.groups.len() >= MOST_GROUPS => {
-                self.ungrouped += 1;
-                return;
+                self.ungrouped += count;
+                return None;
             }
             None => {
                 self.places.insert(key, self.groups.len());
@@ -122,12 +131,9 @@ impl Tally {
                 self.groups.len() - 1
             }
         };
-        let Some(group) = self.groups.get_mut(place) else {
-            return;
-        };
-        group.count += 1;
-        add_word(&mut group.programs, program);
-        add_word(&mut group.types, record_type);
+        let group = self.groups.get_mut(place)?;
+        group.count += count;
+        Some(group)
     }
 }
 

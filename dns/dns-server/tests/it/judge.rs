@@ -81,10 +81,11 @@ fn is_slot(ip: IpAddr) -> bool {
 impl Judge for FakeJudge {
     type Memo = std::sync::OnceLock<()>;
 
-    fn client(&self, local: SocketAddr, _peer: SocketAddr, transport: Transport) -> Option<Client> {
+    fn client(&self, local: SocketAddr, peer: SocketAddr, transport: Transport) -> Option<Client> {
         let client = Client {
             workload: workload(local.ip()),
             server: ([192, 0, 2, 53], 53).into(),
+            port: peer.port(),
             transport,
         };
         is_slot(local.ip()).then(|| {

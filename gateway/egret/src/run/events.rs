@@ -1,15 +1,21 @@
 //! Carries kernel events to the owner, on a thread of its own: the ring buffer is polled, not awaited.
 
+use std::collections::HashMap;
 use std::io::{self, PipeReader, PipeWriter};
 use std::os::fd::AsFd as _;
 use std::thread::JoinHandle;
 
+use ebpf_abi::{Event, Row as _};
 use ebpf_loader::Events;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::sync::mpsc;
 
-use crate::run::owner::Request;
+use crate::run::observation::Times;
+
+/// Events taken out of the ring at once, and those alike made one: a program that tries the same again and again costs
+/// little, and leaves the ring to others.
+const BATCH: usize = 4_096;
 
 /// The thread that reads events. Dropping it lets it take what is there and end.
 #[derive(Debug)]
@@ -24,7 +30,7 @@ impl EventReader {
     /// # Errors
     ///
     /// Where neither a pipe nor a thread can be had.
-    pub(super) fn start(events: Events, owner: mpsc::Sender<Request>) -> io::Result<Self> {
+    pub(super) fn start(events: Events, owner: mpsc::Sender<(Event, Times)>) -> io::Result<Self> {
         let (stopped, stop) = io::pipe()?;
         let thread = std::thread::Builder::new()
             .name("egret-events".to_owned())
@@ -46,15 +52,18 @@ impl Drop for EventReader {
     }
 }
 
-fn read(mut events: Events, stopped: &PipeReader, owner: &mpsc::Sender<Request>) {
+fn read(mut events: Events, stopped: &PipeReader, owner: &mpsc::Sender<(Event, Times)>) {
     loop {
         let ended = wait(&events, stopped);
-        while let Some(event) = events.take() {
-            if owner
-                .blocking_send(Request::Event(Box::new(event)))
-                .is_err()
-            {
-                return;
+        loop {
+            let batch = folded(std::iter::from_fn(|| events.take()).take(BATCH));
+            if batch.is_empty() {
+                break;
+            }
+            for told in batch {
+                if owner.blocking_send(told).is_err() {
+                    return;
+                }
             }
         }
         if ended {
@@ -73,5 +82,59 @@ fn wait(events: &Events, stopped: &PipeReader) -> bool {
         Ok(_) => descriptors[1].any().unwrap_or(true),
         Err(Errno::EINTR) => false,
         Err(_) => true,
+    }
+}
+
+/// Makes one of events that differ in time, process and packet only, in the order of the first.
+fn folded(events: impl Iterator<Item = Event>) -> Vec<(Event, Times)> {
+    let mut folded: Vec<(Event, Times)> = Vec::new();
+    let mut places = HashMap::new();
+    for event in events {
+        let kind = Event {
+            time: 0,
+            socket: 0,
+            pid: 0,
+            length: 0,
+            local_port: 0,
+            ..event
+        };
+        let place = *places.entry(kind.to_bytes()).or_insert(folded.len());
+        match folded.get_mut(place) {
+            Some((_, times)) => {
+                times.count += 1;
+                times.last = event.time;
+            }
+            None => folded.push((
+                event,
+                Times {
+                    count: 1,
+                    last: event.time,
+                },
+            )),
+        }
+    }
+    folded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_repeats_is_one_event_with_its_count() {
+        let event = |time, pid, port| Event {
+            time,
+            pid,
+            remote_port: port,
+            ..Event::default()
+        };
+        let told = folded([event(1, 7, 80), event(2, 7, 81), event(3, 8, 80)].into_iter());
+        assert_eq!(
+            told,
+            [
+                (event(1, 7, 80), Times { count: 2, last: 3 }),
+                (event(2, 7, 81), Times { count: 1, last: 2 }),
+            ]
+        );
     }
 }

@@ -42,12 +42,13 @@ pub struct Note {
 impl Judge for PolicyJudge {
     type Memo = ArcSwapOption<Note>;
 
-    fn client(&self, local: SocketAddr, _peer: SocketAddr, transport: Transport) -> Option<Client> {
+    fn client(&self, local: SocketAddr, peer: SocketAddr, transport: Transport) -> Option<Client> {
         let number = slot::slot_of(&address::from_ip(local.ip()), self.port)?;
         let slot = self.view.load().slot(number)?;
         Some(Client {
             workload: slot.workload.0,
             server: slot.server,
+            port: peer.port(),
             transport,
         })
     }
@@ -98,6 +99,7 @@ impl Judge for PolicyJudge {
                 record_type: query.record_type,
                 server: client.server,
                 protocol,
+                client_port: client.port,
                 rcode: answered,
                 would,
                 reason: reason.clone(),

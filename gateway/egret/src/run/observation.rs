@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use dns_names::{Name, Rcode, RecordType};
 use ebpf_abi::Event;
@@ -10,7 +11,6 @@ use ebpf_abi::plan::WorkloadId;
 use gateway_state::Described;
 use policy_engine::{Reason, Verdict};
 use policy_model::{Guarded, Protocol};
-use tokio::sync::mpsc;
 
 /// LIMIT: observations waiting to be written down. Beyond it they are counted and lost: nothing on the way of a packet
 /// or an answer waits for a log.
@@ -27,6 +27,17 @@ pub enum Observation {
     Flow(Box<Seen>),
 }
 
+impl Observation {
+    /// How much happened.
+    fn count(&self) -> u64 {
+        match self {
+            Self::Question(_) => 1,
+            Self::Stripped(stripped) => stripped.addresses.len().try_into().unwrap_or(u64::MAX),
+            Self::Flow(seen) => seen.times.count,
+        }
+    }
+}
+
 /// A question that was judged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
@@ -35,6 +46,8 @@ pub struct Asked {
     pub record_type: RecordType,
     pub server: SocketAddr,
     pub protocol: Protocol,
+    /// Where it was asked from: a port says which socket, and no more.
+    pub client_port: u16,
     /// What it was answered here; nothing where it was forwarded.
     pub rcode: Option<Rcode>,
     /// Under audit: what the policies say of it. Else: what they would say with every staged and audit policy in force.
@@ -56,20 +69,29 @@ pub struct Stripped {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
     pub event: Event,
+    pub times: Times,
     pub described: Described,
+}
+
+/// How often the kernel told of the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Times {
+    pub count: u64,
+    /// The last one, as [`Event::time`].
+    pub last: u64,
 }
 
 /// Takes observations from anywhere, without ever waiting.
 #[derive(Debug, Clone)]
 pub struct Observer {
-    sender: mpsc::Sender<Observation>,
+    sender: SyncSender<Observation>,
     lost: Arc<AtomicU64>,
 }
 
 impl Observer {
     /// An observer and the end its observations come out of.
-    pub fn new() -> (Self, mpsc::Receiver<Observation>) {
-        let (sender, receiver) = mpsc::channel(WAITING);
+    pub fn new() -> (Self, Receiver<Observation>) {
+        let (sender, receiver) = sync_channel(WAITING);
         (
             Self {
                 sender,
@@ -79,10 +101,12 @@ impl Observer {
         )
     }
 
-    /// Tells what happened; where too much is waiting already, only that something was lost.
+    /// Tells what happened; where too much is waiting already, only how much was lost.
     pub fn tell(&self, observation: Observation) {
-        if self.sender.try_send(observation).is_err() {
-            self.lost.fetch_add(1, Ordering::Relaxed);
+        if let Err(TrySendError::Full(lost) | TrySendError::Disconnected(lost)) =
+            self.sender.try_send(observation)
+        {
+            self.lost.fetch_add(lost.count(), Ordering::Relaxed);
         }
     }
 

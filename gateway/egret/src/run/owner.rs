@@ -14,11 +14,14 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::since_boot;
 use crate::render::chain;
-use crate::run::observation::{Observation, Observer, Seen};
+use crate::run::observation::{Observation, Observer, Seen, Times};
 
 /// LIMIT: requests waiting for the owner. One is served in microseconds; behind a longer queue the answers would come
 /// later than clients wait, so more are refused (SERVFAIL).
 pub const WAITING: usize = 1_024;
+
+/// LIMIT: events waiting for the owner. More wait in the kernel's ring, which counts those it has no room for.
+pub const EVENTS_WAITING: usize = 256;
 
 /// What others ask of the owner.
 #[derive(Debug)]
@@ -37,9 +40,10 @@ pub enum Request {
         policies: Vec<Policy>,
         done: oneshot::Sender<Result<InForce, HoldError>>,
     },
-    /// The kernel decided something.
-    Event(Box<Event>),
 }
+
+/// What the kernel decided, for people.
+pub type Events = mpsc::Receiver<(Event, Times)>;
 
 /// What became of an answer's addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,21 +139,39 @@ impl<D: Datapath> Owner<D> {
         })
     }
 
-    /// Serves until everybody who may ask is gone, and gives the tables back.
-    pub async fn serve(mut self, mut requests: mpsc::Receiver<Request>) -> D {
-        loop {
+    /// Serves until everybody who may ask or tell is gone, and gives the tables back.
+    ///
+    /// Events wait for requests: however much a workload has denied, answers do not come later.
+    pub async fn serve(mut self, mut requests: mpsc::Receiver<Request>, mut events: Events) -> D {
+        let (mut asked, mut told) = (true, true);
+        while asked || told {
             let timeout = self
                 .state
                 .poll_timeout()
                 .map(|at| at.saturating_sub(since_boot()));
             tokio::select! {
-                request = requests.recv() => match request {
+                biased;
+                request = requests.recv(), if asked => match request {
                     Some(request) => self.handle(request),
-                    None => return self.datapath,
+                    None => asked = false,
                 },
                 () = sleep(timeout) => self.handle_timeout(),
+                event = events.recv(), if told => match event {
+                    Some((event, times)) => self.describe(event, times),
+                    None => told = false,
+                },
             }
         }
+        self.datapath
+    }
+
+    fn describe(&self, event: Event, times: Times) {
+        let described = self.state.describe(&event);
+        self.observer.tell(Observation::Flow(Box::new(Seen {
+            event,
+            times,
+            described,
+        })));
     }
 
     fn handle(&mut self, request: Request) {
@@ -164,13 +186,6 @@ impl<D: Datapath> Owner<D> {
                 let _unheard = done.send(self.open(&resolution, age, ruleset));
             }
             Request::Policies { policies, done } => drop(done.send(self.hold(&policies))),
-            Request::Event(event) => {
-                let described = self.state.describe(&event);
-                self.observer.tell(Observation::Flow(Box::new(Seen {
-                    event: *event,
-                    described,
-                })));
-            }
         }
     }
 

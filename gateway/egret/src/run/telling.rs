@@ -1,23 +1,24 @@
 //! Tells of a run: lines on standard error, the report file, the summary at the end.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
 use gateway_observe::{
-    Destination, FlowRecord, GuardRecord, Protocol, QueryRecord, Record, Recorder, Report, Ruling,
-    Tally, Timestamp, Verdict,
+    Destination, Drained, FlowRecord, GuardRecord, Protocol, QueryRecord, Record, Recorder,
+    Repeats, Report, Ruling, Tally, Times, Timestamp, Verdict,
 };
 use gateway_sandbox::Notice;
-use tokio::sync::mpsc;
 
 use crate::cli::RunArgs;
 use crate::clock::since_boot;
 use crate::run::failure::Failure;
 use crate::run::observation::{Asked, Observation, Observer, Seen, Stripped};
 use crate::run::words::say;
+
+const MIB: u64 = 1 << 20;
 
 /// Writes down what is observed, on a thread of its own.
 #[derive(Debug)]
@@ -38,9 +39,11 @@ impl Telling {
     pub(super) fn start(
         args: &RunArgs,
         workload: String,
-        observations: mpsc::Receiver<Observation>,
+        observations: Receiver<Observation>,
         observer: &Observer,
     ) -> Result<Self, Failure> {
+        let limit = (args.report_limit > 0).then_some(args.report_limit.saturating_mul(MIB));
+        let create = |path| Report::create(path, limit).map_err(Failure::Report);
         let report = args.report.as_deref().map(create).transpose()?;
         let recorder = report.as_ref().map(Report::recorder);
         let thread = std::thread::Builder::new()
@@ -81,40 +84,62 @@ impl Telling {
             say("egret run: what happened could not be written down: its thread panicked");
             return;
         };
-        let dropped = report.as_ref().map_or(0, Report::dropped);
-        let lost =
-            observer_lost.load(Ordering::Relaxed) + kernel_lost.load(Ordering::Relaxed) + dropped;
-        let summary = tally.summary(Timestamp(SystemTime::now()), lost);
+        // The disk first: what it did not take is part of the summary.
+        let drained = match report.map(Report::drain).transpose() {
+            Ok(drained) => drained,
+            Err(error) => {
+                say(&format!("egret run: {error}"));
+                None
+            }
+        };
+        let lost = observer_lost.load(Ordering::Relaxed) + kernel_lost.load(Ordering::Relaxed);
+        let unwritten = drained.as_ref().map_or(0, Drained::unwritten);
+        let summary = tally.summary(Timestamp(SystemTime::now()), lost, unwritten);
         let text = summary.to_string();
         if !quiet && !text.trim().is_empty() {
             say(text.trim_end());
         }
-        if let Some(report) = report
-            && let Err(error) = report.close(Record::Summary(summary))
+        if let Some(drained) = drained
+            && let Err(error) = drained.close(&Record::Summary(summary))
         {
             say(&format!("egret run: {error}"));
         }
     }
 }
 
-fn create(path: &Path) -> Result<Report, Failure> {
-    Report::create(path).map_err(Failure::Report)
-}
-
 fn write_down(
-    mut observations: mpsc::Receiver<Observation>,
+    observations: Receiver<Observation>,
     recorder: Option<Recorder>,
     workload: &str,
 ) -> Tally {
     let mut tally = Tally::default();
-    while let Some(observation) = observations.blocking_recv() {
-        for record in records(observation, workload) {
-            tally.note(&record);
-            if let Some(recorder) = &recorder {
-                recorder.record(record);
-            }
+    let mut repeats = Repeats::default();
+    let write = |record| {
+        if let Some(recorder) = &recorder {
+            recorder.record(record);
         }
+    };
+    loop {
+        let observed = match repeats.wait(since_boot()) {
+            Some(wait) => observations.recv_timeout(wait),
+            None => observations.recv().map_err(RecvTimeoutError::from),
+        };
+        let now = since_boot();
+        match observed {
+            Ok(observation) => {
+                for record in records(observation, workload) {
+                    tally.note(&record);
+                    if recorder.is_some() {
+                        repeats.take(record, now).map(&write);
+                    }
+                }
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+        repeats.due(now).into_iter().for_each(&write);
     }
+    repeats.finish().into_iter().for_each(&write);
     tally
 }
 
@@ -133,12 +158,14 @@ fn query(asked: Asked, workload: &str) -> QueryRecord {
         record_type,
         server,
         protocol,
+        client_port,
         rcode,
         would,
         reason,
     } = asked;
     QueryRecord {
         ts: Timestamp(SystemTime::now()),
+        times: Times::ONCE,
         verdict: if rcode.is_some() {
             Verdict::Deny
         } else {
@@ -149,12 +176,11 @@ fn query(asked: Asked, workload: &str) -> QueryRecord {
             policy_engine::Verdict::Deny => Verdict::Deny,
         },
         workload: workload.to_owned(),
-        pid: None,
-        comm: None,
         name: name.without_dot().to_owned(),
         record_type: record_type.to_string(),
         server,
         protocol: Protocol(protocol.0),
+        client_port,
         rcode: rcode.map(|rcode| rcode.to_string()),
         ruling: Ruling::from(&reason),
     }
@@ -180,6 +206,7 @@ fn guards(stripped: Stripped, workload: &str) -> Vec<Record> {
         }
         Record::Guard(GuardRecord {
             ts: Timestamp(SystemTime::now()),
+            times: Times::ONCE,
             verdict: Verdict::Deny,
             workload: workload.to_owned(),
             name: name.without_dot().to_owned(),
@@ -191,7 +218,11 @@ fn guards(stripped: Stripped, workload: &str) -> Vec<Record> {
 }
 
 fn flow(seen: Seen, workload: &str) -> FlowRecord {
-    let Seen { event, described } = seen;
+    let Seen {
+        event,
+        times,
+        described,
+    } = seen;
     let verdict = |verdict| match verdict {
         ebpf_abi::Verdict::Allow => Verdict::Allow,
         ebpf_abi::Verdict::Deny => Verdict::Deny,
@@ -207,6 +238,10 @@ fn flow(seen: Seen, workload: &str) -> FlowRecord {
     let comm = String::from_utf8_lossy(event.comm()).into_owned();
     FlowRecord {
         ts: Timestamp(wall_time(event.time)),
+        times: Times {
+            count: times.count,
+            until: (times.count > 1).then(|| Timestamp(wall_time(times.last))),
+        },
         verdict: verdict(event.verdict()),
         would: verdict(event.would()),
         workload: workload.to_owned(),

@@ -4,12 +4,13 @@
 
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::time::Duration;
 
 use dns_bindings::{Limits as LeaseLimits, Timing};
 use dns_names::{Name, Query, Rcode, RecordType, UpstreamEdns};
 use dns_server::{Config, Server, Sockets};
+use ebpf_abi::Event;
 use ebpf_abi::plan::{Batch, Op, WorkloadId};
 use ebpf_loader::{ApplyError, Datapath};
 use gateway_state::{Detail, GatewayState, Mode};
@@ -19,7 +20,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::judge::PolicyJudge;
-use super::observation::Observer;
+use super::observation::{Observer, Times};
 use super::owner::{self, Held, Owner};
 
 #[test]
@@ -54,6 +55,33 @@ fn an_answer_whose_address_cannot_be_written_is_servfail() {
     );
 }
 
+/// However many denials wait to be told, the next answer does not wait behind them, and is not refused for them.
+#[test]
+fn a_flood_of_denials_does_not_stand_before_an_answer() {
+    let egret = Interception::start(Table::Sound);
+    let tell = egret.tell.clone();
+    let (full, filled) = sync_channel(1);
+    let (stop, stopped) = sync_channel::<()>(0);
+    let flood = std::thread::spawn(move || {
+        let once = Times { count: 1, last: 0 };
+        let mut sent = 0;
+        while stopped.try_recv() != Err(TryRecvError::Disconnected) {
+            tell.blocking_send((Event::default(), once)).unwrap();
+            sent += 1;
+            if sent == owner::WAITING * 2 {
+                full.send(()).unwrap();
+            }
+        }
+    });
+    filled.recv_timeout(PATIENCE).unwrap();
+    for number in 0..20 {
+        let client = egret.ask(&format!("n{number}.api.example.com"));
+        assert_eq!(rcode(&client), Rcode::NOERROR);
+    }
+    drop(stop);
+    flood.join().unwrap();
+}
+
 #[test]
 fn a_refused_question_needs_no_table() {
     let egret = Interception::start(Table::Broken);
@@ -67,10 +95,10 @@ const POLICY: &str = r#"
 apiVersion: egret.dev/v1alpha1
 kind: EgressPolicy
 metadata: {name: one}
-spec: {egress: [{action: Allow, to: [{fqdn: ["api.example.com"]}], ports: [{protocol: TCP, port: 443}]}]}
+spec: {egress: [{action: Allow, to: [{fqdn: ["api.example.com", "*.api.example.com"]}], ports: [{protocol: TCP, port: 443}]}]}
 "#;
 
-/// Tables that take everything but what names open.
+/// Tables that take everything; what names open, as the variant says.
 enum Table {
     /// Says that it was reached, and waits to be told to go on.
     Paused {
@@ -79,6 +107,8 @@ enum Table {
     },
     /// Refuses.
     Broken,
+    /// Takes it.
+    Sound,
 }
 
 impl Datapath for Table {
@@ -91,6 +121,7 @@ impl Datapath for Table {
             return Ok(());
         }
         match self {
+            Self::Sound => Ok(()),
             Self::Paused { entered, resumes } => {
                 entered.send(()).expect("the test waits for it");
                 resumes
@@ -112,6 +143,7 @@ impl Datapath for Table {
 /// An interceptor on loopback, with an upstream that knows one address for every name.
 struct Interception {
     port: u16,
+    tell: mpsc::Sender<(Event, Times)>,
     shutdown: CancellationToken,
 }
 
@@ -151,6 +183,7 @@ impl Interception {
             observer,
             detail: Detail::Everything,
         };
+        let (tell, told) = mpsc::channel(owner::EVENTS_WAITING);
         let server = Server::new(&Config::new(vec![upstream()]), judge);
         let shutdown = CancellationToken::new();
         let stop = shutdown.clone();
@@ -161,13 +194,17 @@ impl Interception {
                 .build()
                 .unwrap();
             runtime.block_on(async {
-                let serving = tokio::spawn(owner.serve(waiting));
+                let serving = tokio::spawn(owner.serve(waiting, told));
                 server.serve(sockets, stop).await.unwrap();
                 drop(server);
                 drop(serving.await);
             });
         });
-        Self { port, shutdown }
+        Self {
+            port,
+            tell,
+            shutdown,
+        }
     }
 
     /// Asks for an address of `name`, at the slot of the one known resolver.

@@ -5,6 +5,7 @@ use super::Tally;
 use crate::destination::{Destination, Protocol};
 use crate::record::{FlowRecord, GuardRecord, QueryRecord, Record};
 use crate::ruling::{RuleRef, Ruling};
+use crate::times::Times;
 use crate::timestamp::Timestamp;
 use crate::verdict::Verdict;
 
@@ -56,7 +57,7 @@ fn equal_denials_are_one_group() {
         text(&tally, 0),
         "\
 egret: denied: 3 destinations, 6 attempts
-  name tracker.example.org (A, AAAA), 3 times, by curl
+  name tracker.example.org (A, AAAA), 3 times
     why not-named
     to allow it: add `- {action: Allow, to: [{fqdn: [\"tracker.example.org\"]}]}`
   www.example.com at 203.0.113.7:8443/TCP, 2 times, by curl
@@ -131,6 +132,7 @@ fn the_advice_fits_the_reason() {
     ));
     tally.note(&Record::Guard(GuardRecord {
         ts: moment(),
+        times: Times::ONCE,
         verdict: Verdict::Deny,
         workload: "run".to_owned(),
         name: "intranet.example.com".to_owned(),
@@ -209,7 +211,7 @@ fn many_denials_are_cut_for_people_and_bounded_for_memory() {
             ruling("isolated", &[]),
         ));
     }
-    let summary = tally.summary(moment(), 0);
+    let summary = tally.summary(moment(), 0, 0);
     assert_eq!(
         (
             summary.denied.len(),
@@ -265,11 +267,11 @@ fn a_name_does_not_write_the_advice() {
 }
 
 fn text(tally: &Tally, lost: u64) -> String {
-    tally.summary(moment(), lost).to_string()
+    tally.summary(moment(), lost, 0).to_string()
 }
 
 fn remedies(tally: &Tally) -> Vec<String> {
-    let groups = tally.summary(moment(), 0).denied;
+    let groups = tally.summary(moment(), 0, 0).denied;
     groups
         .into_iter()
         .filter_map(|group| group.remedy)
@@ -307,6 +309,7 @@ fn denying_rule(closed: Option<&str>) -> Ruling {
 fn flow(verdict: Verdict, ip: &str, port: u16, names: &[&str], ruling: Ruling) -> Record {
     Record::Flow(FlowRecord {
         ts: moment(),
+        times: Times::ONCE,
         verdict,
         would: verdict,
         workload: "run".to_owned(),
@@ -323,15 +326,15 @@ fn flow(verdict: Verdict, ip: &str, port: u16, names: &[&str], ruling: Ruling) -
 fn query(name: &str, record_type: &str, ruling: Ruling) -> Record {
     Record::Query(QueryRecord {
         ts: moment(),
+        times: Times::ONCE,
         verdict: Verdict::Deny,
         would: Verdict::Deny,
         workload: "run".to_owned(),
-        pid: None,
-        comm: Some("curl".to_owned()),
         name: name.to_owned(),
         record_type: record_type.to_owned(),
         server: "192.0.2.53:53".parse().unwrap(),
         protocol: Protocol::UDP,
+        client_port: 40_000,
         rcode: Some("NXDOMAIN".to_owned()),
         ruling,
     })
