@@ -52,8 +52,8 @@ impl<'a> Endpoint<'a> {
     pub fn of_workload(workload: &'a Workload) -> Self {
         let pod = &workload.pod;
         let known = |part: &'a Option<Arc<str>>| part.as_deref().map_or(Known::Unknown, Known::Is);
-        if workload.host_endpoint.is_some() {
-            return Self::without_namespace(pod.labels.as_ref());
+        if let Some(host) = &workload.host_endpoint {
+            return Self::without_namespace(Some(&host.labels));
         }
         Self {
             own: pod.labels.as_ref(),

@@ -51,7 +51,7 @@ pub use subject::{
     AddressedSubject, ContainerSubject, KubernetesSubject, PlainSubject, Selects, Subject,
 };
 pub use tier::{Band, Order, TierEnd, TierRef};
-pub use workload::{Container, PodIdentity, Workload};
+pub use workload::{Container, HostIdentity, PodIdentity, Workload};
 pub use world::{DestinationClass, Resolver, World};
 
 /// A point in time: the duration since boot, suspend counted (`CLOCK_BOOTTIME`).

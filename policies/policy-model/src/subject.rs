@@ -120,9 +120,9 @@ impl Subject {
             Self::Plain(subject) => subject.selects(workload),
             Self::Endpoints(expression) => select_endpoint(expression, workload),
             Self::Addressed(subject) => subject.selects(workload),
-            Self::HostEndpoint(name) => {
-                Selects::from_bool(workload.host_endpoint.as_ref() == Some(name))
-            }
+            Self::HostEndpoint(name) => Selects::from_bool(
+                workload.host_endpoint.as_ref().map(|host| &host.name) == Some(name),
+            ),
         }
     }
 }
@@ -268,6 +268,7 @@ mod tests {
     use test_case::test_case;
 
     use super::*;
+    use crate::workload::HostIdentity;
 
     #[test_case("build@*.service", "build@1.service", true; "star in the middle")]
     #[test_case("build@*.service", "build.service", false; "prefix must fit")]
@@ -342,7 +343,7 @@ mod tests {
         assert_eq!(subject.selects(&workload), Selects::Yes);
         workload.pod.host_network = true;
         assert_eq!(subject.selects(&workload), Selects::No);
-        workload.host_endpoint = Some("n1".into());
+        workload.host_endpoint = Some(HostIdentity::default());
         assert_eq!(subject.selects(&workload), Selects::Yes);
     }
 
@@ -351,7 +352,10 @@ mod tests {
         let subject = Subject::HostEndpoint("n1-eth0".into());
         let mut workload = Workload::default();
         assert_eq!(subject.selects(&workload), Selects::No);
-        workload.host_endpoint = Some("n1-eth0".into());
+        workload.host_endpoint = Some(HostIdentity {
+            name: "n1-eth0".into(),
+            ..HostIdentity::default()
+        });
         assert_eq!(subject.selects(&workload), Selects::Yes);
     }
 

@@ -20,8 +20,15 @@ pub struct Workload {
     /// Path below the cgroup root, with the leading slash.
     pub cgroup: Option<Arc<str>>,
     pub container: Option<Container>,
-    /// One of Calico's host endpoints, with its labels in `pod.labels`: it is no pod and in no namespace.
-    pub host_endpoint: Option<Arc<str>>,
+    /// The host endpoint of Calico's that holds it, where it is in its node's network.
+    pub host_endpoint: Option<HostIdentity>,
+}
+
+/// A host endpoint, as Calico's selectors see what it holds: no pod, and in no namespace.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct HostIdentity {
+    pub name: Arc<str>,
+    pub labels: Labels,
 }
 
 /// What Kubernetes knows of a pod.
@@ -98,6 +105,27 @@ impl PodIdentity {
 }
 
 impl Workload {
+    /// A pod of a cluster. One in its node's network is held by the node's host endpoint where there is one; of several,
+    /// which stand for an interface each, by the first by name, because nobody knows the interface beforehand.
+    pub fn of_pod(pod: PodIdentity, cluster: &Cluster) -> Self {
+        let host_endpoint = pod.node.as_ref().filter(|_| pod.host_network);
+        let host_endpoint = host_endpoint.and_then(|node| {
+            let (name, endpoint) = cluster
+                .host_endpoints
+                .iter()
+                .find(|(_, endpoint)| endpoint.node == *node)?;
+            Some(HostIdentity {
+                name: Arc::clone(name),
+                labels: endpoint.labels.clone(),
+            })
+        });
+        Self {
+            pod,
+            host_endpoint,
+            ..Self::default()
+        }
+    }
+
     /// The command of `egret run`, of which nothing else is known.
     pub fn command() -> Self {
         Self {

@@ -17,10 +17,7 @@ impl Scene {
                     namespace: name.0,
                     name: name.1,
                 })?;
-                Workload {
-                    pod,
-                    ..Workload::default()
-                }
+                Workload::of_pod(pod, self.cluster())
             }
             FromSpec::Described {
                 namespace,
@@ -29,8 +26,8 @@ impl Scene {
                 service_account,
                 host_network,
                 node,
-            } => Workload {
-                pod: PodIdentity {
+            } => {
+                let pod = PodIdentity {
                     labels: Some(labels.clone()),
                     host_network: *host_network,
                     ..self.described(
@@ -39,9 +36,9 @@ impl Scene {
                         service_account,
                         node.as_deref(),
                     )
-                },
-                ..Workload::default()
-            },
+                };
+                Workload::of_pod(pod, self.cluster())
+            }
             FromSpec::Unit(unit) => Workload {
                 unit: Some(Arc::clone(unit)),
                 ..Workload::default()
