@@ -171,6 +171,7 @@ fn what_it_selects_by(subject: &Subject) -> &'static str {
         }
         Subject::Endpoints(_) => "labels",
         Subject::Addressed(_) => "labels and addresses",
+        Subject::Nodes(_) => "node labels",
         Subject::All | Subject::Plain(_) | Subject::HostEndpoint(_) => "identity",
     }
 }

@@ -44,7 +44,7 @@ pub use peer::{
 pub use policy::{DenyStyle, DnsFilter, Policy, StagedChange, Standing};
 pub use ports::{NamedPort, NamedPorts, PortMatch, Ports, Protocol};
 pub use preset::{METADATA_ADDRESSES, METADATA_NAMES, Preset};
-pub use rule::{Action, HttpMatch, Peers, Rule, SniCondition};
+pub use rule::{Action, HeaderMatch, HttpMatch, Peers, Rule, SniCondition, TextPattern};
 pub use selector::{LabelExpression, LabelOperator, LabelSelector, Labels};
 pub use settings::{DefaultVerdict, OpenedBy, RefusalCode, Settings};
 pub use subject::{

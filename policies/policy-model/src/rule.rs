@@ -99,10 +99,40 @@ pub enum SniCondition {
     Names(Vec<NamePattern>),
 }
 
-/// A condition on an HTTP request: all that is given must hold.
+/// A condition on an HTTP request: all that is given must hold; an empty list is no condition.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HttpMatch {
-    pub methods: Vec<Arc<str>>,
-    pub paths: Vec<Arc<str>>,
-    pub hosts: Vec<Arc<str>>,
+    pub methods: Vec<TextPattern>,
+    pub paths: Vec<TextPattern>,
+    pub hosts: Vec<TextPattern>,
+    /// All of these.
+    pub headers: Vec<HeaderMatch>,
+}
+
+/// A header that must be there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeaderMatch {
+    /// In lower case.
+    pub name: Arc<str>,
+    /// Nothing: whatever its value.
+    pub value: Option<TextPattern>,
+}
+
+/// How a text of a request is compared.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TextPattern {
+    Exact(Arc<str>),
+    /// `*` at the end stands for any characters (native).
+    Glob(Arc<str>),
+    /// A regular expression for the whole text (Cilium).
+    Regex(Arc<str>),
+}
+
+impl TextPattern {
+    /// As it was written.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Exact(text) | Self::Glob(text) | Self::Regex(text) => text,
+        }
+    }
 }

@@ -20,6 +20,9 @@ pub enum Subject {
     Addressed(AddressedSubject),
     /// One of Calico's host endpoints.
     HostEndpoint(Arc<str>),
+    /// What runs in the network of these nodes, pods that share it among it (Cilium's host policies); never a pod with a
+    /// network of its own.
+    Nodes(LabelSelector),
 }
 
 /// Endpoints by labels and by their own addresses; all given parts must hold.
@@ -118,6 +121,10 @@ impl Subject {
             Self::All => Selects::Yes,
             Self::Kubernetes(subject) => subject.selects(&workload.pod, workload.command),
             Self::Plain(subject) => subject.selects(workload),
+            Self::Nodes(_) if !workload.pod.host_network && workload.host_endpoint.is_none() => {
+                Selects::No
+            }
+            Self::Nodes(nodes) => select_labels(Some(nodes), workload.pod.node_labels.as_ref()),
             Self::Endpoints(expression) => select_endpoint(expression, workload),
             Self::Addressed(subject) => subject.selects(workload),
             Self::HostEndpoint(name) => Selects::from_bool(
@@ -385,5 +392,26 @@ mod tests {
             };
             assert_eq!(subject.selects(&workload), expected, "{path}");
         }
+    }
+
+    #[test_case(false, Some("a"), Selects::No; "a pod with a network of its own")]
+    #[test_case(true, Some("a"), Selects::Yes; "a pod in the network of the node")]
+    #[test_case(true, Some("b"), Selects::No; "of another node")]
+    #[test_case(true, None, Selects::Unknown; "of a node nobody described")]
+    fn a_policy_for_nodes_is_not_for_the_pods_on_them(
+        host_network: bool,
+        zone: Option<&str>,
+        expected: Selects,
+    ) {
+        let zone_is = |zone: &str| Labels::from([("zone".into(), zone.into())]);
+        let subject = Subject::Nodes(LabelSelector {
+            match_labels: zone_is("a"),
+            ..LabelSelector::default()
+        });
+        let mut workload = Workload::default();
+        workload.pod.host_network = host_network;
+        workload.pod.node_labels = zone.map(zone_is);
+        assert_eq!(subject.selects(&workload), expected);
+        assert_eq!(subject.selects(&Workload::command()), Selects::No);
     }
 }

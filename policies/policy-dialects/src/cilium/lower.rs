@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use dns_names::{Grammar, NamePattern};
 use policy_model::{
-    Action, Block, DnsFilter, FqdnBy, FqdnPeer, KubernetesSubject, ObjectRef, Order, Peer, Peers,
-    Policy, PortMatch, Ports, Rule, Scope, Standing, Subject, TierRef,
+    Action, Block, DnsFilter, FqdnBy, FqdnPeer, ObjectRef, Order, Peer, Peers, Policy, PortMatch,
+    Ports, Rule, Scope, Standing, Subject, TierRef,
 };
 
 use super::labels;
@@ -109,15 +109,12 @@ fn lower(
         );
     }
     let Some(subject) = subject else { return };
-    let subject = Subject::Kubernetes(match subject {
+    let subject = match subject {
         SubjectSpec::Endpoints(selector) => {
-            labels::lower(selector, id.namespace.as_ref(), findings)
+            Subject::Kubernetes(labels::lower(selector, id.namespace.as_ref(), findings))
         }
-        SubjectSpec::Nodes(selector) => KubernetesSubject {
-            nodes: Some(selector.lower()),
-            ..KubernetesSubject::default()
-        },
-    });
+        SubjectSpec::Nodes(selector) => Subject::Nodes(selector.lower()),
+    };
     let isolates = default_deny.unwrap_or(!egress.is_empty() || !egress_deny.is_empty());
     if default_deny.is_none()
         && egress.is_empty()

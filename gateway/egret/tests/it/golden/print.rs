@@ -9,7 +9,7 @@ use policy_engine::{LeaseRules, ListId, Lists, PortList, PortVerdict, Reason, Ru
 use policy_model::{
     AddressedSubject, DenyStyle, FqdnBy, KubernetesSubject, LabelOperator, LabelSelector, Peer,
     Peers, PlainSubject, Policy, PortMatch, Ports, Protocol, Rule, Scope, ServiceRef, Standing,
-    Subject,
+    Subject, TextPattern,
 };
 
 /// An address nobody else uses, for what a name opens.
@@ -106,7 +106,20 @@ fn rule(out: &mut String, rule: &Rule) {
         writeln!(out, "    sni {sni:?}").expect("a string");
     }
     for http in http {
-        writeln!(out, "    http {:?} {:?}", http.methods, http.paths).expect("a string");
+        let texts = |of: &[TextPattern]| {
+            let texts: Vec<&str> = of.iter().map(TextPattern::as_str).collect();
+            format!("{texts:?}")
+        };
+        let (methods, paths) = (texts(&http.methods), texts(&http.paths));
+        write!(out, "    http {methods} {paths}").expect("a string");
+        if !http.hosts.is_empty() {
+            write!(out, " hosts {}", texts(&http.hosts)).expect("a string");
+        }
+        for header in &http.headers {
+            let value = header.value.as_ref().map(TextPattern::as_str);
+            write!(out, " header {} {value:?}", header.name).expect("a string");
+        }
+        out.push('\n');
     }
     if let Some(closed) = closed {
         writeln!(out, "    closed {closed}").expect("a string");
@@ -210,6 +223,7 @@ fn subject(subject: &Subject) -> String {
             not_nets,
         }) => format!("endpoints {endpoints:?} in {nets:?}, not in {not_nets:?}"),
         Subject::HostEndpoint(name) => format!("host endpoint {name}"),
+        Subject::Nodes(nodes) => format!("in the network of nodes {}", selector(nodes)),
         Subject::Plain(PlainSubject {
             unit,
             user,

@@ -1,4 +1,6 @@
-use policy_model::HttpMatch;
+use std::sync::Arc;
+
+use policy_model::{HttpMatch, TextPattern};
 
 use super::peer::PeerSpec;
 use super::ports::PortSpec;
@@ -127,24 +129,35 @@ fn check_tls(node: Node<'_>, findings: &mut Findings) {
 
 /// `http: [{methods: [GET], paths: ["/v1/*"]}]`
 fn http(node: Node<'_>, findings: &mut Findings) -> Vec<HttpMatch> {
+    let items = findings.list(node).unwrap_or_default();
+    if items.is_empty() {
+        findings.report_help(
+            codes::EMPTY_LIST,
+            node,
+            "an empty `http` could mean every request or none",
+            "leave `http` out to allow the port as such",
+        );
+    }
     let mut matches = Vec::new();
-    for item in findings.list(node).unwrap_or_default() {
+    for item in items {
         let Some(mut fields) = findings.fields(item) else {
             continue;
         };
-        let mut texts = |key| {
+        let mut texts = |key, pattern: fn(Arc<str>) -> TextPattern| {
             let texts = fields
                 .take(key)
                 .and_then(|node| findings.strings(node))
                 .unwrap_or_default();
-            texts.into_iter().map(|text| text.value.into()).collect()
+            let pattern = |text: At<'_, &str>| pattern(text.value.into());
+            texts.into_iter().map(pattern).collect()
         };
-        let (methods, paths) = (texts("methods"), texts("paths"));
+        let methods = texts("methods", TextPattern::Exact);
+        let paths = texts("paths", TextPattern::Glob);
         fields.finish(findings, codes::UNKNOWN_FIELD);
         matches.push(HttpMatch {
             methods,
             paths,
-            hosts: Vec::new(),
+            ..HttpMatch::default()
         });
     }
     matches
