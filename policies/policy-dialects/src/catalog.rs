@@ -101,13 +101,8 @@ const LATER: &[(&str, &[&str])] = &[
     ("k8s.ovn.org", &["EgressFirewall"]),
     (
         "cilium.io",
-        &[
-            "CiliumCIDRGroup",
-            "CiliumEgressGatewayPolicy",
-            "CiliumLocalRedirectPolicy",
-        ],
+        &["CiliumEgressGatewayPolicy", "CiliumLocalRedirectPolicy"],
     ),
-    ("egret.dev", &["EgressSet"]),
 ];
 
 /// Whether the kind is a policy, or belongs to one, that this version does not read.

@@ -51,6 +51,7 @@ codes! {
     INVALID_EXCEPT = Refused "invalid-except" "an exception does not lie inside the block it belongs to";
     INVALID_PORT = Refused "invalid-port" "not a port, or a range that ends before it starts";
     INVALID_PATTERN = Refused "invalid-pattern" "not a name or pattern of this dialect";
+    EMPTY_MEANS_EVERYTHING = Lint "empty-list-means-everything" "an empty list limits nothing in this dialect, as if it were not there";
     EMPTY_LIST = Refused "empty-list" "an empty list where it is unclear whether everything or nothing is meant";
     CIDR_HOST_BITS = Lint "cidr-host-bits" "an address block has bits set beyond its prefix; they have no effect";
 
@@ -64,16 +65,14 @@ codes! {
     NATIVE_SUBJECT = Refused "native-subject" "a subject mixes Kubernetes and plain Linux, or chooses in two ways";
     NATIVE_PASS_BY_NAME = Refused "native-pass-by-name" "a Pass rule cannot name a host: an expired look-up would change who decides";
     NATIVE_METADATA_ACTION = Refused "native-metadata-action" "metadata presets open a guard and stand in Allow rules only";
-    NATIVE_PODS = Closed "native-pods" "pod peers need a cluster's pods, which this version does not watch";
-    NATIVE_NODES = Closed "native-nodes" "node peers need a cluster's nodes, which this version does not watch";
-    NATIVE_SERVICE = Closed "native-service" "service peers need a cluster's services, which this version does not watch";
-    NATIVE_SET = Closed "native-set" "sets are not resolved by this version";
-    NATIVE_ENTITY = Closed "native-entity" "the entity stands for cluster objects, which this version does not watch";
+    NATIVE_SET = Closed "native-set" "a rule names an EgressSet that is not among the objects given";
+    NATIVE_TOO_MANY = Refused "native-too-many" "a list is longer than it may be";
     NATIVE_TLS = Closed "native-tls" "TLS conditions need the proxy, which this version does not have";
     NATIVE_HTTP = Closed "native-http" "HTTP conditions need the proxy, which this version does not have";
     NATIVE_DENY_BY_NAME = Lint "native-deny-by-name" "a Deny rule with names refuses the names; their addresses stay reachable by other rules";
     NATIVE_DENY_FIRST = Lint "native-deny-first" "a Deny rule of a namespaced policy stands behind an Allow, and holds before it all the same";
     NATIVE_ALLOW_PRIVATE = Lint "native-allow-private" "allowPrivate has an effect only on names of Allow rules";
+    NATIVE_PASS_IN_NAMESPACE = Lint "native-pass-in-namespace" "a Pass of a namespaced policy leaves the rules of every namespaced policy";
     NATIVE_LOG = Lint "native-log" "a Log rule changes nothing: a report has every ruling, with or without it";
     NATIVE_SUBJECT_LATER = Lint "native-subject-later" "units, users, cgroups and containers are chosen by `egret host`, which this version does not have";
 
@@ -100,14 +99,13 @@ codes! {
     CILIUM_DENY_FIELD = Refused "cilium-deny-field" "a field egressDeny does not have";
 
     // Cilium: what Egret cannot enforce yet.
-    CILIUM_TO_ENDPOINTS = Closed "cilium-to-endpoints" "toEndpoints needs a cluster's pods, which this version does not watch";
-    CILIUM_TO_SERVICES = Closed "cilium-to-services" "toServices needs a cluster's services, which this version does not watch";
-    CILIUM_TO_NODES = Closed "cilium-to-nodes" "toNodes needs a cluster's nodes, which this version does not watch";
+    CILIUM_TO_ENDPOINTS = Closed "cilium-to-endpoints" "a selector of toEndpoints asks for something Egret cannot know of a pod";
+    CILIUM_TO_SERVICES = Closed "cilium-to-services" "an entry of toServices names Services in no way, or in two";
     CILIUM_TO_GROUPS = Closed "cilium-to-groups" "toGroups needs a cloud's API, which Egret does not ask";
     CILIUM_TO_REQUIRES = Closed "cilium-to-requires" "toRequires was removed from Cilium and has no meaning";
-    CILIUM_CIDR_GROUP = Closed "cilium-cidr-group" "CiliumCIDRGroups are not resolved by this version";
-    CILIUM_CLUSTER_ENTITY = Closed "cilium-cluster-entity" "the entity stands for cluster objects, which this version does not watch";
-    CILIUM_NAMED_PORT = Closed "cilium-named-port" "a port given by name needs a cluster's pods, which this version does not watch";
+    CILIUM_CIDR_GROUP = Closed "cilium-cidr-group" "no CiliumCIDRGroup of that name or those labels is among the objects given";
+    CILIUM_CLUSTER_ENTITY = Closed "cilium-cluster-entity" "the entity is known to Cilium's own agents alone";
+    CILIUM_NAMED_PORT = Closed "cilium-named-port" "a DNS rule stands on a port given by name, and names are filtered on known servers only";
     CILIUM_SERVER_NAMES = Closed "cilium-server-names" "serverNames need the proxy, which this version does not have";
     CILIUM_HTTP = Closed "cilium-http" "HTTP rules need the proxy, which this version does not have";
     CILIUM_L7_OTHER = Closed "cilium-l7-other" "layer 7 rules of this kind are not enforced by Egret";
@@ -122,6 +120,13 @@ codes! {
     CILIUM_DNS_WITHOUT_NAMES = Lint "cilium-dns-without-names" "a DNS rule without matchName and matchPattern allows only the root name";
     CILIUM_INGRESS = Lint "cilium-ingress" "ingress rules are not enforced: Egret holds egress";
     CILIUM_RESERVED_LABEL = Lint "cilium-reserved-label" "a reserved label selects no pod";
+    CILIUM_IDENTITY_LABEL = Lint "cilium-identity-label" "a selector uses a label that Cilium's agent leaves out of identities by default";
+    CILIUM_NODE_SUBJECT = Lint "cilium-node-subject" "a nodeSelector is about the nodes' own traffic, not about the pods on them";
+    CILIUM_CIDR_IN_CLUSTER = Lint "cilium-cidr-in-cluster" "a block holds addresses of the cluster, which blocks never mean in Cilium";
+    CILIUM_SERVICE_ANY_NAMESPACE = Lint "cilium-service-any-namespace" "a Service is named without its namespace, so every namespace is meant";
+    CILIUM_SERVICE_KUBERNETES = Lint "cilium-service-kubernetes" "the API server is named by its Service, which Cilium advises against";
+    CILIUM_DNS_LIMITS = Lint "cilium-dns-limits" "rules.dns limits which names may be asked even where nothing is denied by default";
+    CILIUM_EMPTY_PORTS = Lint "cilium-empty-ports" "an empty ports list makes no entry, so it matches nothing";
     CILIUM_EMPTY_LIST = Lint "cilium-empty-list" "an empty list of peers allows nothing";
 
     // Calico: what its own admission refuses.

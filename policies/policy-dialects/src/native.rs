@@ -2,11 +2,14 @@
 //!
 //! They express the whole model; the same file is read on plain Linux and in a cluster.
 
+mod egress_set;
 mod lower;
 mod v1alpha1;
 
 use crate::catalog::{Kind, Role};
 use crate::kubernetes::Scope;
+
+pub(crate) use egress_set::EgressSet;
 
 pub(crate) const KINDS: &[Kind] = &[
     Kind {
@@ -24,5 +27,13 @@ pub(crate) const KINDS: &[Kind] = &[
         scope: Scope::Cluster,
         fields: &["spec", "status"],
         role: Role::Policy(lower::read),
+    },
+    Kind {
+        group: "egret.dev",
+        kind: "EgressSet",
+        versions: &["v1alpha1"],
+        scope: Scope::Cluster,
+        fields: &["spec", "status"],
+        role: Role::Fact(egress_set::read),
     },
 ];

@@ -1,8 +1,9 @@
 //! `toPorts`: ports, `rules`, and the fields that need a proxy.
 
 use dns_names::{Grammar, Name, NamePattern};
-use policy_model::Protocol;
+use policy_model::{HttpMatch, NamedPort, Protocol};
 
+use super::http;
 use crate::Context;
 use crate::codes::{self, Code};
 use crate::decode::{Findings, Unknown};
@@ -25,12 +26,16 @@ pub(crate) struct PortRuleSpec {
     pub(crate) ports: Vec<PortSpec>,
     /// The names of `rules.dns`; present and empty allows every name, as in Cilium.
     pub(crate) dns: Option<Vec<NamePattern>>,
+    /// `rules.http`: any of these.
+    pub(crate) http: Vec<HttpMatch>,
+    /// `serverNames`; nothing where none were asked for.
+    pub(crate) server_names: Vec<NamePattern>,
     /// What Egret cannot enforce in it; any of these closes the entry.
     pub(crate) closed: Vec<Code>,
 }
 
 /// One entry of `ports`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum PortSpec {
     /// `first..=last` of one protocol; no protocol is Cilium's ANY: TCP, UDP and SCTP.
     Range {
@@ -40,6 +45,8 @@ pub(crate) enum PortSpec {
     },
     /// Port 0: every port of a protocol, and with ANY every protocol.
     Every { protocol: Option<Protocol> },
+    /// A port of the destination's containers.
+    Named(NamedPort),
 }
 
 /// The protocols of Cilium's ANY, where a port is given.
@@ -71,11 +78,7 @@ impl PortRuleSpec {
         }
         let l7 = match rules {
             Some(rules) => L7Spec::decode(rules, position, findings, &mut closed),
-            None => L7Spec {
-                dns: None,
-                http: false,
-                any: false,
-            },
+            None => L7Spec::default(),
         };
         let items = ports_node
             .and_then(|node| findings.list(node))
@@ -91,15 +94,26 @@ impl PortRuleSpec {
             .iter()
             .filter_map(|item| decode_port(*item, &l7, context, findings, &mut closed))
             .collect();
-        if let Some(names) = server_names {
-            decode_server_names(names, &l7, terminating.is_some(), findings);
+        if ports_node.is_some() && items.is_empty() {
             findings.report_help(
-                codes::CILIUM_SERVER_NAMES,
-                names,
-                "`serverNames` are not checked yet, so this entry allows nothing",
-                "`toFQDNs` limits by the name that was resolved",
+                codes::CILIUM_EMPTY_PORTS,
+                ports_node.unwrap_or(node),
+                "an empty `ports` makes no entry, so this matches nothing",
+                "leave `toPorts` out for every port",
             );
-            closed.push(codes::CILIUM_SERVER_NAMES);
+        }
+        let mut names = Vec::new();
+        if let Some(node) = server_names {
+            names = decode_server_names(node, &l7, terminating.is_some(), findings);
+            if !names.is_empty() {
+                findings.report_help(
+                    codes::CILIUM_SERVER_NAMES,
+                    node,
+                    "`serverNames` are not checked yet, so this entry allows nothing",
+                    "`toFQDNs` limits by the name that was resolved",
+                );
+                closed.push(codes::CILIUM_SERVER_NAMES);
+            }
         }
         if let Some(listener) = listener {
             if l7.any {
@@ -127,16 +141,20 @@ impl PortRuleSpec {
         Some(Self {
             ports,
             dns: l7.dns,
+            http: l7.http,
+            server_names: names,
             closed,
         })
     }
 }
 
 /// `rules` of a port rule.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct L7Spec {
     dns: Option<Vec<NamePattern>>,
-    http: bool,
+    /// `http` is there, whatever is in it.
+    has_http: bool,
+    http: Vec<HttpMatch>,
     any: bool,
 }
 
@@ -147,11 +165,7 @@ impl L7Spec {
         findings: &mut Findings,
         closed: &mut Vec<Code>,
     ) -> Self {
-        let mut spec = Self {
-            dns: None,
-            http: false,
-            any: false,
-        };
+        let mut spec = Self::default();
         let Some(mut fields) = findings.fields(node) else {
             return spec;
         };
@@ -172,7 +186,7 @@ impl L7Spec {
             );
         }
         if let Some(http) = http {
-            spec.http = true;
+            spec.has_http = true;
             if position.host && !position.ingress {
                 findings.report(
                     codes::CILIUM_L7,
@@ -181,6 +195,7 @@ impl L7Spec {
                 );
             }
             if !position.ingress {
+                spec.http = http::decode(http, findings, closed);
                 findings.report_help(
                     codes::CILIUM_HTTP,
                     http,
@@ -209,6 +224,14 @@ impl L7Spec {
                 );
             }
             let names = findings.list(dns).unwrap_or_default();
+            if names.is_empty() {
+                findings.report_help(
+                    codes::EMPTY_MEANS_EVERYTHING,
+                    dns,
+                    "an empty list limits nothing: every name may be asked",
+                    "name the zones the workload needs",
+                );
+            }
             spec.dns = Some(
                 names
                     .into_iter()
@@ -307,7 +330,7 @@ fn decode_port(
         Some(node) => decode_protocol(node, context, findings)?,
         None => None,
     };
-    if l7.http && protocol.is_some_and(|protocol| protocol != Protocol::TCP) {
+    if l7.has_http && protocol.is_some_and(|protocol| protocol != Protocol::TCP) {
         findings.report(
             codes::CILIUM_L7,
             node,
@@ -345,39 +368,38 @@ fn decode_port(
         Some(end) => Some(findings.integer(end)?.value),
         None => None,
     };
-    let Ok(first) = text.parse::<u16>() else {
-        if is_service_name(text) {
-            if l7.any {
-                findings.report(
-                    codes::CILIUM_PORT,
-                    port_node,
-                    "named ports cannot have L7 rules here",
-                );
-            }
-            if end.is_some() {
-                findings.report(
-                    codes::CILIUM_PORT,
-                    port_node,
-                    "a named port cannot begin a range",
-                );
-                return None;
-            }
-            findings.report_help(
-                codes::CILIUM_NAMED_PORT,
-                port_node,
-                format!("port `{text}` is a name, which only a pod's specification gives a number"),
-                "write the number in quotes",
-            );
-            closed.push(codes::CILIUM_NAMED_PORT);
-        } else {
+    let Some(first) = decode_number(text, port_node, findings) else {
+        if !is_service_name(text) {
             findings.report_help(
                 codes::CILIUM_PORT,
                 port_node,
                 format!("unable to parse port: `{text}`"),
                 "a number up to 65535 in quotes, or a service's name",
             );
+            return None;
         }
-        return None;
+        if end.is_some() {
+            findings.report(
+                codes::CILIUM_PORT,
+                port_node,
+                "a named port cannot begin a range",
+            );
+            return None;
+        }
+        if l7.dns.is_some() {
+            findings.report_help(
+                codes::CILIUM_NAMED_PORT,
+                port_node,
+                format!("names are filtered on known servers, not on a port called `{text}`: nothing is allowed by it"),
+                "write the number in quotes",
+            );
+            closed.push(codes::CILIUM_NAMED_PORT);
+            return None;
+        }
+        return Some(PortSpec::Named(NamedPort {
+            protocol,
+            name: text.to_ascii_lowercase().into(),
+        }));
     };
     let last = match end {
         None | Some(0) => first,
@@ -414,6 +436,25 @@ fn decode_port(
             last,
         }
     })
+}
+
+/// A port's number as Go's `ParseUint` with base 0 reads it: a leading zero makes it octal.
+fn decode_number(text: &str, node: Node<'_>, findings: &mut Findings) -> Option<u16> {
+    let octal = text
+        .strip_prefix('0')
+        .filter(|rest| !rest.is_empty())
+        .map(|rest| u16::from_str_radix(rest, 8));
+    let number = match octal {
+        None => return text.parse().ok(),
+        Some(number) => number.ok()?,
+    };
+    findings.report_help(
+        codes::YAML_SURPRISING_NUMBER,
+        node,
+        format!("Cilium reads the port `{text}` as {number}"),
+        format!("write \"{number}\", or the number you mean without the leading zero"),
+    );
+    Some(number)
 }
 
 /// The number of a protocol; none for ANY.
@@ -464,7 +505,12 @@ fn decode_protocol(
     findings.word(node, PLAIN).map(|protocol| protocol.value)
 }
 
-fn decode_server_names(node: Node<'_>, l7: &L7Spec, terminating: bool, findings: &mut Findings) {
+fn decode_server_names(
+    node: Node<'_>,
+    l7: &L7Spec,
+    terminating: bool,
+    findings: &mut Findings,
+) -> Vec<NamePattern> {
     if l7.any && !terminating {
         findings.report(
             codes::CILIUM_SERVER_NAME,
@@ -472,15 +518,31 @@ fn decode_server_names(node: Node<'_>, l7: &L7Spec, terminating: bool, findings:
             "ServerNames are not allowed with L7 rules",
         );
     }
-    for name in findings.strings(node).unwrap_or_default() {
-        if name.value.is_empty() {
+    let texts = findings.strings(node).unwrap_or_default();
+    if texts.is_empty() {
+        findings.report_help(
+            codes::EMPTY_MEANS_EVERYTHING,
+            node,
+            "an empty list limits nothing: every server name is meant",
+            "leave the list out, or say what is meant",
+        );
+    }
+    let mut names = Vec::new();
+    for text in texts {
+        if text.value.is_empty() {
             findings.report(
                 codes::CILIUM_SERVER_NAME,
-                name.node,
+                text.node,
                 "empty server name is not allowed",
             );
+            continue;
+        }
+        match NamePattern::parse(Grammar::Cilium, text.value) {
+            Ok(pattern) => names.push(pattern),
+            Err(error) => findings.report(codes::CILIUM_SERVER_NAME, text.node, error.to_string()),
         }
     }
+    names
 }
 
 /// RFC 6335, section 5.1: at most 15 letters, digits and hyphens, one of them a letter, no hyphen at an end or beside another.

@@ -2,16 +2,19 @@
 
 mod peers;
 
+use policy_model::LabelSelector;
+
 use super::icmp::{self, IcmpSpec};
+use super::labels::without_sources;
 use super::ports::{PortRuleSpec, Position};
 use crate::Context;
 use crate::codes::{self, Code};
 use crate::decode::{At, Findings, Unknown};
 use crate::kubernetes::LabelSelectorSpec;
-use crate::yaml::Node;
+use crate::yaml::{Node, Shape};
 
+pub(crate) use peers::PeersSpec;
 use peers::decode_peers;
-pub(crate) use peers::{EntitySpec, PeersSpec};
 
 /// One rule: the body of `spec`, or an item of `specs`.
 #[derive(Debug)]
@@ -27,7 +30,7 @@ pub(crate) struct PolicyRuleSpec<'d> {
 #[derive(Debug)]
 pub(crate) enum SubjectSpec<'d> {
     Endpoints(At<'d, LabelSelectorSpec<'d>>),
-    Nodes(LabelSelectorSpec<'d>),
+    Nodes(LabelSelector),
 }
 
 /// One entry of `egress` or `egressDeny`.
@@ -92,7 +95,8 @@ impl<'d> PolicyRuleSpec<'d> {
                         "use kind CiliumClusterwideNetworkPolicy",
                     );
                 }
-                LabelSelectorSpec::decode(node, findings).map(SubjectSpec::Nodes)
+                LabelSelectorSpec::decode(node, findings)
+                    .map(|selector| SubjectSpec::Nodes(without_sources(selector.lower())))
             }
         };
         let default_deny = enable_default_deny.and_then(|node| {
@@ -249,6 +253,18 @@ impl<'d> EgressSpec<'d> {
             deny,
             host,
         };
+        for (node, what) in [(ports, "port"), (icmps, "ICMP type")] {
+            if let Some(node) = node
+                && matches!(node.shape(), Shape::Sequence(items) if items.is_empty())
+            {
+                findings.report_help(
+                    codes::EMPTY_MEANS_EVERYTHING,
+                    node,
+                    format!("an empty list limits nothing: every {what} is meant, as without it"),
+                    "leave the list out, or say what is meant",
+                );
+            }
+        }
         let ports = ports
             .and_then(|node| findings.list(node))
             .unwrap_or_default();
@@ -306,7 +322,7 @@ fn decode_ingress(node: Node<'_>, position: Position, context: &Context, finding
     }
 }
 
-fn closed_text(what: &str, deny: bool) -> String {
+pub(super) fn closed_text(what: &str, deny: bool) -> String {
     if deny {
         format!("{what} cannot be enforced yet: this rule denies everything")
     } else {

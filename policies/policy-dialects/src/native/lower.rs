@@ -12,13 +12,15 @@ use policy_model::{
 use super::v1alpha1::{DenySpec, EgressPolicySpec, ModeSpec, SubjectSpec, TierSpec};
 use crate::Context;
 use crate::codes;
-use crate::decode::Findings;
+use crate::decode::{At, Findings};
 use crate::kubernetes::{MetadataSpec, Scope};
 use crate::object::Object;
 use crate::surroundings::Surroundings;
 use crate::yaml::Node;
 
-use rule::lower_rule;
+use rule::{Around, lower_rule};
+
+pub(super) use rule::lower_names_and_blocks;
 
 /// The priority of a `ClusterEgressPolicy` that says none: after those that do.
 const DEFAULT_PRIORITY: f64 = 1000.0;
@@ -26,7 +28,7 @@ const DEFAULT_PRIORITY: f64 = 1000.0;
 /// Reads one object of either kind; nothing where it is refused.
 pub(crate) fn read(
     object: &Object<'_>,
-    _surroundings: &Surroundings,
+    surroundings: &Surroundings,
     context: &Context,
     findings: &mut Findings,
 ) -> Vec<Policy> {
@@ -37,7 +39,7 @@ pub(crate) fn read(
     let Some(spec) = EgressPolicySpec::decode(spec_node, findings) else {
         return Vec::new();
     };
-    let lowered = lower(spec, spec_node, object, context, findings);
+    let lowered = lower(spec, spec_node, object, surroundings, context, findings);
     if findings.refused_since(mark) {
         Vec::new()
     } else {
@@ -49,6 +51,7 @@ fn lower(
     spec: EgressPolicySpec<'_>,
     node: Node<'_>,
     object: &Object<'_>,
+    surroundings: &Surroundings,
     context: &Context,
     findings: &mut Findings,
 ) -> Vec<Policy> {
@@ -101,13 +104,16 @@ fn lower(
     };
 
     let isolates = default_deny.unwrap_or(namespaced);
-    let owner = namespace_of(metadata, context);
+    let around = Around {
+        namespace: namespaced.then(|| namespace_of(metadata, context)),
+        surroundings,
+    };
     let mut rules: Vec<Rule> = Vec::new();
     for (index, rule) in egress.into_iter().enumerate() {
         rules.extend(lower_rule(
             rule,
             u32::try_from(index).unwrap_or(u32::MAX),
-            &owner,
+            &around,
             findings,
         ));
     }
@@ -152,6 +158,14 @@ fn lower(
         return vec![Policy { rules, ..whole }];
     }
     lint_late_denies(&rules, findings);
+    for rule in rules.iter().filter(|rule| rule.action == Action::Pass) {
+        findings.report_origin(
+            codes::NATIVE_PASS_IN_NAMESPACE,
+            rule.origin.clone(),
+            "a Pass leaves the rules of every namespaced policy: what no baseline denies is allowed",
+            "write `Allow` if that is meant, or pass in a ClusterEgressPolicy",
+        );
+    }
     let (denies, others): (Vec<Rule>, Vec<Rule>) = rules
         .into_iter()
         .partition(|rule| rule.action == Action::Deny);
@@ -218,16 +232,6 @@ fn lower_subject(
             "write two policies",
         );
     }
-    if let Some(accounts) = &service_accounts
-        && accounts.is_empty()
-    {
-        findings.report_help(
-            codes::EMPTY_LIST,
-            node,
-            "an empty `serviceAccounts` could mean all of them or none",
-            "leave it out for all of them",
-        );
-    }
     if plain {
         if !kubernetes
             && (unit.is_some() || user.is_some() || cgroup.is_some() || container.is_some())
@@ -238,7 +242,7 @@ fn lower_subject(
                 "units, users, cgroups and containers are not held by this version: the policy selects no command",
             );
         }
-        let text = |at: Option<crate::decode::At<'_, &str>>| at.map(|at| Arc::from(at.value));
+        let text = |at: Option<At<'_, &str>>| at.map(|at| Arc::from(at.value));
         return Subject::Plain(PlainSubject {
             unit: text(unit),
             user: text(user),

@@ -1,15 +1,16 @@
 //! `egret.dev/v1alpha1` as written.
 
+mod limits;
 mod peer;
 mod ports;
 mod rule;
 mod subject;
 
 use crate::codes;
-use crate::decode::{At, Findings};
+use crate::decode::{At, Findings, Unknown};
 use crate::yaml::Node;
 
-pub(crate) use peer::{EntitySpec, PeerKindSpec, PeerSpec};
+pub(crate) use peer::{EntitySpec, PeerKindSpec, PeerSpec, PodsSpec};
 pub(crate) use ports::{PortRangeSpec, PortSpec};
 pub(crate) use rule::{ActionSpec, RuleSpec};
 pub(crate) use subject::SubjectSpec;
@@ -95,7 +96,7 @@ impl<'d> EgressPolicySpec<'d> {
             .map(|deny| deny.value);
         let mut egress = Vec::new();
         if let Some(node) = fields.take("egress") {
-            for item in findings.list(node).unwrap_or_default() {
+            for item in limits::list(node, limits::RULES, findings).unwrap_or_default() {
                 egress.extend(RuleSpec::decode(item, findings));
             }
         }
@@ -111,6 +112,36 @@ impl<'d> EgressPolicySpec<'d> {
             egress,
         })
     }
+}
+
+/// Reads `spec.members` of an `EgressSet`.
+pub(crate) fn decode_members<'d>(node: Node<'d>, findings: &mut Findings) -> Vec<PeerSpec<'d>> {
+    let Some(mut fields) = findings.fields(node) else {
+        return Vec::new();
+    };
+    let members = fields.take("members");
+    fields.finish(findings, codes::UNKNOWN_FIELD);
+    let Some(members) = members else {
+        findings.report(codes::MISSING_FIELD, node, "`members` is missing");
+        return Vec::new();
+    };
+    let items = limits::list(members, limits::MEMBERS, findings).unwrap_or_default();
+    items
+        .into_iter()
+        .filter_map(|item| {
+            let mut unknown = Unknown::None;
+            let member = PeerSpec::decode(item, findings, &mut unknown)?;
+            if unknown == Unknown::Some {
+                // A rule would be closed for it; a set has no other rule to fall back on.
+                findings.report(
+                    codes::UNKNOWN_FIELD,
+                    item,
+                    "a member with an unknown field could mean more or less than it says",
+                );
+            }
+            Some(member)
+        })
+        .collect()
 }
 
 fn bounded<'d>(

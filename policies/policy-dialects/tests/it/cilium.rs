@@ -102,12 +102,10 @@ fn entities() {
     let Peers::Of(second) = &policies[0].rules[1].peers else {
         panic!("peers")
     };
-    let [Peer::Block(block)] = second.as_slice() else {
-        panic!("a block")
-    };
     assert_eq!(
-        (block.net.to_string().as_str(), block.scope),
-        ("::/0", Scope::Outside)
+        second,
+        &[Peer::Entity(Entity::WorldIpv6)],
+        "`none` is no destination"
     );
 }
 
@@ -141,9 +139,11 @@ fn a_dns_rule_keeps_its_names_beside_its_ports() {
 
 #[test]
 fn dns_rules_limit_names_even_where_nothing_is_denied() {
-    let policies = clean(&policy(
+    let text = policy(
         "enableDefaultDeny: {egress: false}\negress:\n- toPorts: [{ports: [{port: \"53\"}], rules: {dns: [{matchName: a.example}]}}]\n",
-    ));
+    );
+    let (policies, diagnostics) = read_text(&text);
+    assert_eq!(codes(&diagnostics), ["cilium-dns-limits"]);
     assert_eq!(
         (policies[0].isolates, policies[0].dns),
         (false, DnsFilter::Filter)
@@ -241,17 +241,17 @@ fn selectors_that_surprise(labels: &str, code: &str) {
     assert_eq!(codes(&diagnostics), [code]);
 }
 
-#[test_case("toEndpoints: [{matchLabels: {app: db}}]", "cilium-to-endpoints"; "endpoints")]
-#[test_case("toServices: [{k8sService: {serviceName: a, namespace: b}}]", "cilium-to-services"; "services")]
 #[test_case("toGroups: [{aws: {labels: {a: b}}}]", "cilium-to-groups"; "groups")]
 #[test_case("toCIDRSet: [{cidrGroupRef: partners}]", "cilium-cidr-group"; "cidr group")]
-#[test_case("toEntities: [kube-apiserver]", "cilium-cluster-entity"; "entity")]
-#[test_case("toPorts: [{ports: [{port: http, protocol: TCP}]}]", "cilium-named-port"; "named port")]
+#[test_case("toEntities: [health]", "cilium-cluster-entity"; "entity")]
 #[test_case("toPorts: [{ports: [{port: \"443\", protocol: TCP}], serverNames: [a.example]}]", "cilium-server-names"; "server names")]
 #[test_case("toPorts: [{ports: [{port: \"80\", protocol: TCP}], rules: {http: [{method: GET}]}}]", "cilium-http"; "http")]
 #[test_case("toPorts: [{ports: [{port: \"443\", protocol: TCP}], terminatingTLS: {secret: {name: s}}}]", "cilium-tls"; "tls")]
 #[test_case("toPorts: [{ports: [{port: \"80\", protocol: TCP}], listener: {name: l}}]", "cilium-envoy-listener"; "listener")]
 #[test_case("authentication: {mode: required}", "cilium-authentication"; "authentication")]
+#[test_case("toEndpoints: [{matchLabels: {\"cidr:10.0.0.0/8\": \"\"}}]", "cilium-to-endpoints"; "a label only Cilium has")]
+#[test_case("toEndpoints: [{matchLabels: {\"reserved:host\": \"\", app: a}}]", "cilium-to-endpoints"; "a reserved label and another")]
+#[test_case("toServices: [{}]", "cilium-to-services"; "a service without a name")]
 #[test_case("toFQDN: [{matchName: a.example}]", "unknown-rule-field"; "a misspelt field")]
 fn closed(entry: &str, code: &str) {
     let (policies, diagnostics) = read_text(&policy(&format!("egress:\n- {entry}\n")));
@@ -282,7 +282,7 @@ fn closed(entry: &str, code: &str) {
 
 #[test]
 fn peers_beside_one_that_is_closed_still_hold() {
-    let (policies, _) = read_text(&policy("egress:\n- toEntities: [cluster, world]\n"));
+    let (policies, _) = read_text(&policy("egress:\n- toEntities: [health, world]\n"));
     let closed: Vec<Option<&str>> = policies[0].rules.iter().map(|rule| rule.closed).collect();
     assert_eq!(closed, [None, Some("cilium-cluster-entity")]);
 }

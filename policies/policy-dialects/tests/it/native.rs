@@ -108,11 +108,7 @@ fn a_file_without_a_namespace_selects_every_workload() {
     assert!(policies[0].isolates);
 }
 
-#[test_case("egress: [{action: Allow, to: [{pods: {namespaces: {}, matchLabels: {app: db}}}]}]", "native-pods"; "pods")]
-#[test_case("egress: [{action: Allow, to: [{nodes: {matchLabels: {}}}]}]", "native-nodes"; "nodes")]
-#[test_case("egress: [{action: Allow, to: [{service: {namespace: shop, name: api}}]}]", "native-service"; "service")]
 #[test_case("egress: [{action: Allow, to: [{set: partners}]}]", "native-set"; "set")]
-#[test_case("egress: [{action: Allow, to: [{entity: kube-apiserver}]}]", "native-entity"; "api server")]
 #[test_case("egress: [{action: Allow, to: [{fqdn: [a.example]}], tls: {sni: match}}]", "native-tls"; "tls")]
 #[test_case("egress: [{action: Allow, to: [{fqdn: [a.example]}], http: [{methods: [GET], paths: [\"/v1/*\"]}]}]", "native-http"; "http")]
 #[test_case("egress: [{action: Allow, to: [{fqdn: [a.example]}], port: [{port: 443}]}]", "unknown-rule-field"; "unknown field in a rule")]
@@ -140,19 +136,19 @@ fn closed(spec: &str, code: &str) {
 #[test]
 fn an_allow_keeps_the_peers_that_can_be_enforced() {
     let (policies, _) = read_text(&cluster(
-        "egress: [{action: Allow, to: [{entity: cluster}, {cidr: 192.0.2.0/24}]}]",
+        "egress: [{action: Allow, to: [{set: nobody}, {cidr: 192.0.2.0/24}]}]",
     ));
     let closed: Vec<Option<&str>> = policies[0].rules.iter().map(|rule| rule.closed).collect();
-    assert_eq!(closed, [None, Some("native-entity")]);
+    assert_eq!(closed, [None, Some("native-set")]);
 }
 
 #[test]
 fn a_deny_with_a_part_that_cannot_be_enforced_is_closed_whole() {
     let (policies, _) = read_text(&cluster(
-        "egress: [{action: Deny, to: [{entity: cluster}, {cidr: 192.0.2.0/24}]}]",
+        "egress: [{action: Deny, to: [{set: nobody}, {cidr: 192.0.2.0/24}]}]",
     ));
     let closed: Vec<Option<&str>> = policies[0].rules.iter().map(|rule| rule.closed).collect();
-    assert_eq!(closed, [Some("native-entity")]);
+    assert_eq!(closed, [Some("native-set")]);
 }
 
 #[test_case("tier: admn", "invalid-value"; "tier")]
@@ -183,6 +179,13 @@ fn a_deny_with_a_part_that_cannot_be_enforced_is_closed_whole() {
 #[test_case("egress: [{action: Allow, ports: [{protocol: tcp, port: 8}]}]", "invalid-value"; "protocol in small letters")]
 #[test_case("egress: [{action: Pass, to: [{fqdn: [a.example]}]}]", "native-pass-by-name"; "pass by name")]
 #[test_case("egress: [{action: Deny, metadata: [gcp]}]", "native-metadata-action"; "metadata in a deny")]
+#[test_case("egress: [{action: Allow, metadata: []}]", "empty-list"; "no preset, which would leave every destination")]
+#[test_case("egress: [{action: Allow, http: []}]", "empty-list"; "no request")]
+#[test_case("egress: [{action: Allow, to: [{fqdn: a.example}]}]", "wrong-type"; "one name instead of a list, which an API server refuses")]
+#[test_case("egress: [{action: Allow, to: [{pods: {serviceAccounts: []}}]}]", "empty-list"; "pods of no account")]
+#[test_case("egress: [{action: Allow, to: [{service: {name: api}}]}]", "missing-field"; "a service in no namespace")]
+#[test_case("egress: [{action: Allow, ports: [{name: http, port: 80}]}]", "invalid-port"; "a port by name and number")]
+#[test_case("egress: [{action: Allow, ports: [{name: http, protocol: ICMP}]}]", "invalid-port"; "a name for a protocol without ports")]
 #[test_case("egress: [{action: Allow, metadata: [aws]}]", "invalid-value"; "unknown preset")]
 fn refused(spec: &str, code: &str) {
     let (policies, diagnostics) = read_text(&cluster(spec));

@@ -1,22 +1,31 @@
 use std::sync::Arc;
 
 use policy_model::{
-    Action, Block, Entity, FqdnBy, FqdnPeer, Peer, Peers, PodPeer, PortMatch, Ports, Preset, Rule,
-    Scope, ServicePeer, ServiceRef, SniCondition,
+    Action, Block, Entity, FqdnBy, FqdnPeer, NamedPort, NamedPorts, Peer, Peers, PodPeer,
+    PortMatch, Ports, Preset, Rule, Scope, ServicePeer, ServiceRef, SniCondition,
 };
 
 use crate::codes::{self, Code};
 use crate::decode::{Findings, Unknown};
 use crate::native::v1alpha1::{
-    ActionSpec, EntitySpec, PeerKindSpec, PeerSpec, PortRangeSpec, PortSpec, RuleSpec,
+    ActionSpec, EntitySpec, PeerKindSpec, PeerSpec, PodsSpec, PortRangeSpec, PortSpec, RuleSpec,
 };
 use crate::suggest;
+use crate::surroundings::Surroundings;
+use crate::yaml::Node;
+
+/// What a rule's meaning depends on besides itself.
+pub(super) struct Around<'a> {
+    /// The policy's own, where it is a namespaced one.
+    pub(super) namespace: Option<Arc<str>>,
+    pub(super) surroundings: &'a Surroundings,
+}
 
 /// The model's rules of one entry of `egress`: one, or two where an Allow has peers Egret cannot enforce beside others it can.
 pub(super) fn lower_rule(
     spec: RuleSpec<'_>,
     index: u32,
-    namespace: &Arc<str>,
+    around: &Around<'_>,
     findings: &mut Findings,
 ) -> Vec<Rule> {
     let RuleSpec {
@@ -39,16 +48,29 @@ pub(super) fn lower_rule(
     };
     let mut closed: Option<Code> = (unknown == Unknown::Some).then_some(codes::UNKNOWN_RULE_FIELD);
     let given = to.is_some() || !metadata.is_empty();
-    let (mut peers, mut closed_peers) = (Vec::new(), Vec::new());
-    let mut closed_by = None;
-    for peer in to.unwrap_or_default() {
-        match unenforced(&peer.kind) {
-            Some((code, what)) => {
-                findings.report_help(code, peer.node, closed_text(what, action), CLOSED_HELP);
-                closed_by = closed_by.or(Some(code));
-                closed_peers.extend(lower_peer(peer, namespace));
-            }
-            None => peers.extend(lower_peer(peer, namespace)),
+    let (mut peers, mut missing) = (Vec::new(), Vec::new());
+    for PeerSpec { node, kind } in to.unwrap_or_default() {
+        match kind {
+            PeerKindSpec::Set(name) => match around.surroundings.egress_sets.get(name) {
+                Some(set) => peers.extend(set.peers.iter().cloned()),
+                None => {
+                    let what =
+                        format!("the EgressSet `{name}`, which is not among the objects given,");
+                    findings.report_help(
+                        codes::NATIVE_SET,
+                        node,
+                        closed_text(&what, action),
+                        "give the set's own file too; a set that is refused does not exist",
+                    );
+                    missing.push(Peer::Set(name.into()));
+                }
+            },
+            kind @ (PeerKindSpec::Fqdn(_)
+            | PeerKindSpec::Cidr { .. }
+            | PeerKindSpec::Pods(_)
+            | PeerKindSpec::Nodes(_)
+            | PeerKindSpec::Service { .. }
+            | PeerKindSpec::Entity(_)) => peers.extend(lower_peer(kind, node, around, findings)),
         }
     }
     if !metadata.is_empty() && action != Action::Allow {
@@ -116,7 +138,7 @@ pub(super) fn lower_rule(
         );
         closed = closed.or(Some(codes::NATIVE_TLS));
     }
-    if let Some(http) = &http {
+    if let Some(http) = http.as_ref().filter(|http| !http.value.is_empty()) {
         findings.report_help(
             codes::NATIVE_HTTP,
             http.node,
@@ -125,12 +147,11 @@ pub(super) fn lower_rule(
         );
         closed = closed.or(Some(codes::NATIVE_HTTP));
     }
+    let (ports, named_ports) = lower_ports(ports);
     let rule = Rule {
         name: name.map(|name| name.value.into()),
-        ports: match ports {
-            None => Ports::Any,
-            Some(ports) => Ports::Only(ports.into_iter().map(lower_port).collect()),
-        },
+        ports,
+        named_ports,
         allow_private: allow_private.is_some_and(|at| at.value),
         sni: tls.map(|_| SniCondition::Match),
         http: http.map(|http| http.value).unwrap_or_default(),
@@ -140,35 +161,33 @@ pub(super) fn lower_rule(
     if !given {
         return vec![rule];
     }
-    match closed_by {
-        None => vec![Rule {
-            peers: Peers::Of(peers),
-            ..rule
-        }],
-        // What cannot be enforced takes nothing from the rest of an Allow; a Deny it closes whole.
-        Some(code) if action == Action::Allow && !peers.is_empty() => vec![
+    let set_closed = |rule: &Rule| rule.closed.or(Some(codes::NATIVE_SET.id));
+    // What cannot be enforced takes nothing from the rest of an Allow; a Deny it closes whole.
+    if !missing.is_empty() && action == Action::Allow && !peers.is_empty() {
+        return vec![
             Rule {
                 peers: Peers::Of(peers),
                 ..rule.clone()
             },
             Rule {
-                peers: Peers::Of(closed_peers),
-                closed: rule.closed.or(Some(code.id)),
+                closed: set_closed(&rule),
+                peers: Peers::Of(missing),
                 ..rule
             },
-        ],
-        Some(code) => {
-            peers.append(&mut closed_peers);
-            vec![Rule {
-                peers: Peers::Of(peers),
-                closed: rule.closed.or(Some(code.id)),
-                ..rule
-            }]
-        }
+        ];
     }
+    let closed = if missing.is_empty() {
+        rule.closed
+    } else {
+        set_closed(&rule)
+    };
+    peers.append(&mut missing);
+    vec![Rule {
+        peers: Peers::Of(peers),
+        closed,
+        ..rule
+    }]
 }
-
-const CLOSED_HELP: &str = "on one machine, name the hosts by `fqdn` or the addresses by `cidr`";
 
 fn closed_text(what: &str, action: Action) -> String {
     match action {
@@ -180,28 +199,61 @@ fn closed_text(what: &str, action: Action) -> String {
     }
 }
 
-/// Which peers wait for a cluster.
-const fn unenforced(kind: &PeerKindSpec<'_>) -> Option<(Code, &'static str)> {
+fn lower_peer(
+    kind: PeerKindSpec<'_>,
+    node: Node<'_>,
+    around: &Around<'_>,
+    findings: &mut Findings,
+) -> Vec<Peer> {
     match kind {
-        PeerKindSpec::Fqdn(_) | PeerKindSpec::Cidr { .. } => None,
-        PeerKindSpec::Pods { .. } => Some((codes::NATIVE_PODS, "a peer by pod")),
-        PeerKindSpec::Nodes(_) => Some((codes::NATIVE_NODES, "a peer by node")),
-        PeerKindSpec::Service { .. } => Some((codes::NATIVE_SERVICE, "a peer by service")),
-        PeerKindSpec::Set(_) => Some((codes::NATIVE_SET, "a set")),
-        PeerKindSpec::Entity(EntitySpec::Cluster) => {
-            Some((codes::NATIVE_ENTITY, "the entity `cluster`"))
+        kind @ (PeerKindSpec::Fqdn(_) | PeerKindSpec::Cidr { .. } | PeerKindSpec::Set(_)) => {
+            lower_names_and_blocks(kind)
         }
-        PeerKindSpec::Entity(EntitySpec::KubeApiserver) => {
-            Some((codes::NATIVE_ENTITY, "the entity `kube-apiserver`"))
+        PeerKindSpec::Pods(PodsSpec {
+            namespaces,
+            pods,
+            service_accounts,
+        }) => {
+            vec![Peer::Pods(PodPeer {
+                // A namespaced policy means its own, one of the cluster those of every namespace.
+                namespace: around.namespace.clone().filter(|_| namespaces.is_none()),
+                namespaces: namespaces.map(|selector| selector.lower()),
+                pods: pods.lower(),
+                service_accounts: service_accounts.into_iter().map(Arc::from).collect(),
+            })]
         }
-        PeerKindSpec::Entity(
-            EntitySpec::Dns | EntitySpec::World | EntitySpec::Host | EntitySpec::Loopback,
-        ) => None,
+        PeerKindSpec::Nodes(selector) => vec![Peer::Nodes(selector.lower())],
+        PeerKindSpec::Service { namespace, name } => {
+            let namespace = namespace
+                .map(Arc::from)
+                .or_else(|| around.namespace.clone());
+            if namespace.is_none() {
+                findings.report(
+                    codes::MISSING_FIELD,
+                    node,
+                    "a ClusterEgressPolicy says the `namespace` of a service: it has none of its own",
+                );
+            }
+            vec![Peer::Service(ServicePeer {
+                namespace,
+                service: ServiceRef::Name(name.into()),
+                with_ports: true,
+            })]
+        }
+        PeerKindSpec::Entity(entity) => vec![Peer::Entity(match entity {
+            EntitySpec::Dns => Entity::Dns,
+            EntitySpec::World => Entity::World,
+            EntitySpec::Cluster => Entity::Cluster,
+            EntitySpec::Host => Entity::Host,
+            EntitySpec::Loopback => Entity::Loopback,
+            EntitySpec::KubeApiserver => Entity::KubeApiserver,
+        })],
     }
 }
 
-fn lower_peer(spec: PeerSpec<'_>, namespace: &Arc<str>) -> Vec<Peer> {
-    match spec.kind {
+/// The peers a set may have too; nothing of any other kind.
+pub(in crate::native) fn lower_names_and_blocks(kind: PeerKindSpec<'_>) -> Vec<Peer> {
+    match kind {
         PeerKindSpec::Fqdn(patterns) => patterns
             .into_iter()
             .map(|pattern| {
@@ -217,39 +269,33 @@ fn lower_peer(spec: PeerSpec<'_>, namespace: &Arc<str>) -> Vec<Peer> {
             except,
             scope: Scope::Any,
         })],
-        PeerKindSpec::Pods { namespaces, pods } => {
-            vec![Peer::Pods(PodPeer {
-                namespace: namespaces.is_none().then(|| Arc::clone(namespace)),
-                namespaces: namespaces.map(|selector| selector.lower()),
-                pods: pods.lower(),
-                service_accounts: Vec::new(),
-            })]
-        }
-        PeerKindSpec::Nodes(selector) => vec![Peer::Nodes(selector.lower())],
-        PeerKindSpec::Service {
-            namespace: other,
-            name,
-        } => vec![Peer::Service(ServicePeer {
-            namespace: Some(other.map_or_else(|| Arc::clone(namespace), Arc::from)),
-            service: ServiceRef::Name(name.into()),
-            with_ports: true,
-        })],
-        PeerKindSpec::Entity(entity) => vec![Peer::Entity(match entity {
-            EntitySpec::Dns => Entity::Dns,
-            EntitySpec::World => Entity::World,
-            EntitySpec::Cluster => Entity::Cluster,
-            EntitySpec::Host => Entity::Host,
-            EntitySpec::Loopback => Entity::Loopback,
-            EntitySpec::KubeApiserver => Entity::KubeApiserver,
-        })],
-        PeerKindSpec::Set(name) => vec![Peer::Set(name.into())],
+        PeerKindSpec::Pods(_)
+        | PeerKindSpec::Nodes(_)
+        | PeerKindSpec::Service { .. }
+        | PeerKindSpec::Entity(_)
+        | PeerKindSpec::Set(_) => Vec::new(),
     }
 }
 
-const fn lower_port(spec: PortSpec) -> PortMatch {
-    match spec.range {
-        PortRangeSpec::All => PortMatch::all(spec.protocol),
-        PortRangeSpec::Ports { first, last } => PortMatch::range(spec.protocol, first, last),
-        PortRangeSpec::Icmp { kind, code } => PortMatch::icmp(spec.protocol, kind, code),
+fn lower_ports(specs: Option<Vec<PortSpec>>) -> (Ports, NamedPorts) {
+    let Some(specs) = specs else {
+        return (Ports::Any, NamedPorts::default());
+    };
+    let (mut only, mut named) = (Vec::new(), NamedPorts::default());
+    for PortSpec { protocol, range } in specs {
+        match range {
+            PortRangeSpec::All => only.push(PortMatch::all(protocol)),
+            PortRangeSpec::Ports { first, last } => {
+                only.push(PortMatch::range(protocol, first, last));
+            }
+            PortRangeSpec::Icmp { kind, code } => {
+                only.push(PortMatch::icmp(protocol, kind, code));
+            }
+            PortRangeSpec::Named(name) => named.any_of.push(NamedPort {
+                protocol: Some(protocol),
+                name,
+            }),
+        }
     }
+    (Ports::Only(only), named)
 }

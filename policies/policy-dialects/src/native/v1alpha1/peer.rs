@@ -1,11 +1,11 @@
 use dns_names::{Grammar, NamePattern};
 use ipnet::IpNet;
 
-use super::non_empty;
+use super::{limits, non_empty};
 use crate::codes;
 use crate::decode::{At, Findings, Unknown};
 use crate::kubernetes::LabelSelectorSpec;
-use crate::yaml::{Node, Shape};
+use crate::yaml::Node;
 
 /// One entry of `to`.
 #[derive(Debug)]
@@ -21,10 +21,7 @@ pub(crate) enum PeerKindSpec<'d> {
         net: IpNet,
         except: Vec<IpNet>,
     },
-    Pods {
-        namespaces: Option<LabelSelectorSpec<'d>>,
-        pods: LabelSelectorSpec<'d>,
-    },
+    Pods(PodsSpec<'d>),
     Nodes(LabelSelectorSpec<'d>),
     Service {
         namespace: Option<&'d str>,
@@ -32,6 +29,13 @@ pub(crate) enum PeerKindSpec<'d> {
     },
     Entity(EntitySpec),
     Set(&'d str),
+}
+
+#[derive(Debug)]
+pub(crate) struct PodsSpec<'d> {
+    pub(crate) namespaces: Option<LabelSelectorSpec<'d>>,
+    pub(crate) pods: LabelSelectorSpec<'d>,
+    pub(crate) service_accounts: Vec<&'d str>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,17 +107,7 @@ impl<'d> PeerSpec<'d> {
         } else if let Some(node) = cidr {
             decode_cidr(node, except, findings)?
         } else if let Some(node) = pods {
-            let mut fields = findings.fields(node)?;
-            let namespaces = match fields.take("namespaces") {
-                Some(node) => Some(LabelSelectorSpec::decode(node, findings)?),
-                None => None,
-            };
-            let pods = LabelSelectorSpec::decode_fields(&mut fields, findings);
-            fields.finish(findings, codes::UNKNOWN_FIELD);
-            PeerKindSpec::Pods {
-                namespaces,
-                pods: pods?,
-            }
+            PeerKindSpec::Pods(PodsSpec::decode(node, findings)?)
         } else if let Some(node) = nodes {
             PeerKindSpec::Nodes(LabelSelectorSpec::decode(node, findings)?)
         } else if let Some(node) = service {
@@ -147,24 +141,57 @@ impl<'d> PeerSpec<'d> {
     }
 }
 
-/// A list of patterns, or one alone.
+impl<'d> PodsSpec<'d> {
+    fn decode(node: Node<'d>, findings: &mut Findings) -> Option<Self> {
+        let mut fields = findings.fields(node)?;
+        let namespaces = match fields.take("namespaces") {
+            Some(node) => Some(LabelSelectorSpec::decode(node, findings)?),
+            None => None,
+        };
+        let accounts = fields.take("serviceAccounts");
+        let pods = LabelSelectorSpec::decode_fields(&mut fields, findings);
+        fields.finish(findings, codes::UNKNOWN_FIELD);
+        let service_accounts = match accounts {
+            Some(node) => service_accounts(node, findings)?,
+            None => Vec::new(),
+        };
+        Some(Self {
+            namespaces,
+            pods: pods?,
+            service_accounts: service_accounts.into_iter().map(|at| at.value).collect(),
+        })
+    }
+}
+
+/// `serviceAccounts`, of a subject or of a peer: never an empty list.
+pub(super) fn service_accounts<'d>(
+    node: Node<'d>,
+    findings: &mut Findings,
+) -> Option<Vec<At<'d, &'d str>>> {
+    let items = limits::list(node, limits::ENTRIES, findings)?;
+    if items.is_empty() {
+        findings.report_help(
+            codes::EMPTY_LIST,
+            node,
+            "an empty `serviceAccounts` could mean all of them or none",
+            "leave it out for all of them",
+        );
+        return None;
+    }
+    findings.strings(node)
+}
+
 fn patterns(node: Node<'_>, findings: &mut Findings) -> Option<Vec<NamePattern>> {
-    let texts = match node.shape() {
-        Shape::Scalar(..) => vec![findings.string(node)?],
-        Shape::Sequence(items) => {
-            if items.is_empty() {
-                findings.report_help(
-                    codes::EMPTY_LIST,
-                    node,
-                    "an empty `fqdn` could mean every name or none",
-                    "write \"*\" for every name, or leave the entry out",
-                );
-                return None;
-            }
-            findings.strings(node)?
-        }
-        Shape::Mapping(_) => findings.strings(node)?,
-    };
+    if limits::list(node, limits::NAMES, findings)?.is_empty() {
+        findings.report_help(
+            codes::EMPTY_LIST,
+            node,
+            "an empty `fqdn` could mean every name or none",
+            "write \"*\" for every name, or leave the entry out",
+        );
+        return None;
+    }
+    let texts = findings.strings(node)?;
     Some(
         texts
             .into_iter()
@@ -196,7 +223,7 @@ fn decode_cidr<'d>(
     let net = crate::cidr::decode(node, codes::INVALID_CIDR, findings)?;
     let mut excepts = Vec::new();
     if let Some(except) = except {
-        for item in findings.list(except)? {
+        for item in limits::list(except, limits::ENTRIES, findings)? {
             let inner = crate::cidr::decode(item, codes::INVALID_CIDR, findings)?;
             if !net.contains(&inner) {
                 findings.report(

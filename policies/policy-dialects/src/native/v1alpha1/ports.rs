@@ -1,22 +1,32 @@
+use std::sync::Arc;
+
 use policy_model::Protocol;
 
-use super::bounded;
+use super::{bounded, non_empty};
 use crate::codes;
 use crate::decode::{Findings, Unknown};
 use crate::yaml::{Node, Typed};
 
 /// One entry of `ports`.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct PortSpec {
     pub(crate) protocol: Protocol,
     pub(crate) range: PortRangeSpec,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum PortRangeSpec {
     All,
-    Ports { first: u16, last: u16 },
-    Icmp { kind: u8, code: Option<u8> },
+    Ports {
+        first: u16,
+        last: u16,
+    },
+    Icmp {
+        kind: u8,
+        code: Option<u8>,
+    },
+    /// A port of the destination's containers.
+    Named(Arc<str>),
 }
 
 impl PortSpec {
@@ -29,6 +39,7 @@ impl PortSpec {
         let protocol_node = fields.take("protocol");
         let port = fields.take("port");
         let end_port = fields.take("endPort");
+        let name = fields.take("name");
         let kind = fields.take("type");
         let code = fields.take("code");
         if fields.finish(findings, codes::UNKNOWN_RULE_FIELD) == Unknown::Some {
@@ -39,6 +50,26 @@ impl PortSpec {
             Some(node) => decode_protocol(node, findings)?,
             None => Protocol::TCP,
         };
+        if let Some(name) = name {
+            if let Some(other) = port.or(end_port).or(kind).or(code) {
+                findings.report(
+                    codes::INVALID_PORT,
+                    other,
+                    "a port is given by `name` or by number, not by both",
+                );
+                return None;
+            }
+            if !protocol.has_ports() {
+                findings.report(
+                    codes::INVALID_PORT,
+                    name,
+                    "this protocol has no ports to name",
+                );
+                return None;
+            }
+            let range = PortRangeSpec::Named(non_empty(name, findings)?.value.into());
+            return Some(Self { protocol, range });
+        }
         if matches!(protocol, Protocol::ICMP | Protocol::ICMPV6) {
             if let Some(port) = port.or(end_port) {
                 findings.report_help(

@@ -2,11 +2,12 @@ use std::sync::Arc;
 
 use policy_model::{HttpMatch, TextPattern};
 
+use super::limits;
 use super::peer::PeerSpec;
 use super::ports::PortSpec;
 use crate::codes;
 use crate::decode::{At, Findings, Unknown};
-use crate::yaml::Node;
+use crate::yaml::{Node, Shape};
 
 /// One entry of `egress`.
 #[derive(Debug)]
@@ -56,8 +57,8 @@ impl<'d> RuleSpec<'d> {
         };
         let mut unknown = Unknown::None;
         let to = fields.take("to").map(|node| {
-            let items = findings.list(node).unwrap_or_default();
-            if items.is_empty() {
+            let items = limits::list(node, limits::PEERS, findings).unwrap_or_default();
+            if matches!(node.shape(), Shape::Sequence(items) if items.is_empty()) {
                 findings.report_help(
                     codes::EMPTY_LIST,
                     node,
@@ -72,11 +73,11 @@ impl<'d> RuleSpec<'d> {
         });
         let metadata = fields
             .take("metadata")
-            .and_then(|node| findings.strings(node))
+            .and_then(|node| metadata(node, findings))
             .unwrap_or_default();
         let ports = fields.take("ports").map(|node| {
-            let items = findings.list(node).unwrap_or_default();
-            if items.is_empty() {
+            let items = limits::list(node, limits::ENTRIES, findings).unwrap_or_default();
+            if matches!(node.shape(), Shape::Sequence(items) if items.is_empty()) {
                 findings.report_help(
                     codes::EMPTY_LIST,
                     node,
@@ -117,6 +118,19 @@ impl<'d> RuleSpec<'d> {
     }
 }
 
+/// Presets; an empty list would leave a rule without any peer, which means every destination.
+fn metadata<'d>(node: Node<'d>, findings: &mut Findings) -> Option<Vec<At<'d, &'d str>>> {
+    if limits::list(node, limits::ENTRIES, findings)?.is_empty() {
+        findings.report_help(
+            codes::EMPTY_LIST,
+            node,
+            "an empty `metadata` opens nothing, and without `to` it could mean every destination",
+            "name a preset, or leave the rule out",
+        );
+    }
+    findings.strings(node)
+}
+
 /// `tls: {sni: match}`
 fn check_tls(node: Node<'_>, findings: &mut Findings) {
     if let Some(mut fields) = findings.fields(node) {
@@ -129,7 +143,7 @@ fn check_tls(node: Node<'_>, findings: &mut Findings) {
 
 /// `http: [{methods: [GET], paths: ["/v1/*"]}]`
 fn http(node: Node<'_>, findings: &mut Findings) -> Vec<HttpMatch> {
-    let items = findings.list(node).unwrap_or_default();
+    let items = limits::list(node, limits::ENTRIES, findings).unwrap_or_default();
     if items.is_empty() {
         findings.report_help(
             codes::EMPTY_LIST,

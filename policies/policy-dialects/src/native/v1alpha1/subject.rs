@@ -4,6 +4,7 @@ use crate::kubernetes::LabelSelectorSpec;
 use crate::yaml::{Node, Shape};
 
 use super::non_empty;
+use super::peer::service_accounts;
 
 /// Whom the policy is for: all given parts must match.
 #[derive(Debug)]
@@ -36,7 +37,7 @@ impl<'d> SubjectSpec<'d> {
             .and_then(|node| LabelSelectorSpec::decode(node, findings));
         let service_accounts = fields
             .take("serviceAccounts")
-            .and_then(|node| findings.strings(node));
+            .and_then(|node| service_accounts(node, findings));
         let unit = fields
             .take("unit")
             .and_then(|node| non_empty(node, findings));
