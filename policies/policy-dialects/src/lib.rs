@@ -25,5 +25,8 @@ mod surroundings;
 pub mod yaml;
 
 pub use calico::{LabelTest, Selector, SelectorError, SelectorErrorKind, parse_selector};
+#[cfg(feature = "schema")]
+pub use native::schema as native_schema;
+
 pub use context::{CiliumFlags, Context, Others};
 pub use read::{Reading, read, read_document, read_documents, read_set, read_with_world};

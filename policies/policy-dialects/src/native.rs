@@ -4,6 +4,8 @@
 
 mod egress_set;
 mod lower;
+#[cfg(feature = "schema")]
+pub mod schema;
 mod v1alpha1;
 
 use crate::catalog::{Kind, Role};

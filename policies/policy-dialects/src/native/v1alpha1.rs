@@ -1,6 +1,6 @@
 //! `egret.dev/v1alpha1` as written.
 
-mod limits;
+pub(super) mod limits;
 mod peer;
 mod ports;
 mod rule;
