@@ -47,6 +47,7 @@ const CHECKS: &[Check] = &[
                 .env("RUSTDOCFLAGS", "--deny warnings"),
         )
     }),
+    ("generated", crate::generated::check),
     ("deny", || {
         shell::run(cargo().args(["deny", "check", "bans", "licenses", "sources"]))
     }),

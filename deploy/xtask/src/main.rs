@@ -4,9 +4,13 @@
 
 mod bench;
 mod check;
+mod crds;
+mod diagnostics_doc;
 mod ebpf_verify;
+mod generated;
 mod real;
 mod shell;
+mod yaml;
 
 use std::process::ExitCode;
 
@@ -20,6 +24,11 @@ const TASKS: &[(&str, &str)] = &[
     (
         "check",
         "formatting, clippy, rustdoc, dependency policy: what needs no root",
+    ),
+    ("crds", "the schemas of the native kinds, into deploy/crds"),
+    (
+        "docs",
+        "the table of diagnostics, into policies/DIAGNOSTICS.md",
     ),
     (
         "ebpf-build",
@@ -53,6 +62,8 @@ fn run(task: &str, rest: &[String]) -> anyhow::Result<()> {
     match task {
         "bench" => bench::run(rest),
         "check" => check::run(rest).context("the checks did not all pass"),
+        "crds" => generated::write_crds(),
+        "docs" => generated::write_docs(),
         "ebpf-build" => ebpf_verify::build(rest),
         "ebpf-verify" => ebpf_verify::run(rest),
         "real" => real::run(rest),

@@ -202,9 +202,10 @@ fn what_the_schema_takes_is_of_the_right_type_for_the_decoder() {
         .unwrap_or(0x5eed_u64);
     println!("EGRET_SEED={seed}");
     let mut dice = Dice(seed);
-    for _ in 0..3_000 {
-        for kind in KINDS {
-            let spec = random("spec", &schema(kind), &mut dice);
+    let schemas = KINDS.map(|kind| (kind, schema(kind)));
+    for _ in 0..1_000 {
+        for (kind, schema) in &schemas {
+            let spec = random("spec", schema, &mut dice);
             let Reading { diagnostics, .. } =
                 read("p.yaml", &object(kind, &spec), &Context::default());
             // What fields say together is CEL's part; here each field is looked at by itself.

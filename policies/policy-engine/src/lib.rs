@@ -23,6 +23,7 @@
 //!   with `allow_private`, or for names of a private zone.
 #![forbid(unsafe_code)]
 
+pub mod codes;
 mod compile;
 mod decide;
 mod explain;

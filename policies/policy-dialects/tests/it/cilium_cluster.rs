@@ -284,9 +284,11 @@ fn a_group_stands_for_its_blocks(which: &str) {
     assert_eq!(codes(&reading.diagnostics), Vec::<&str>::new());
     let blocks: Vec<(String, usize, Scope)> = peers(&reading.policies[0].rules[0])
         .iter()
-        .map(|peer| match peer {
-            Peer::Block(block) => (block.net.to_string(), block.except.len(), block.scope),
-            other => panic!("{other:?}"),
+        .map(|peer| {
+            let Peer::Block(block) = peer else {
+                panic!("{peer:?}")
+            };
+            (block.net.to_string(), block.except.len(), block.scope)
         })
         .collect();
     assert_eq!(

@@ -79,9 +79,7 @@ pub(crate) enum Force {
 }
 
 /// Codes of what this engine closes; see `diagnostics`.
-pub(crate) const PASS_BY_NAME: &str = "pass-by-name";
-pub(crate) const PEER_NOT_HERE: &str = "peer-not-here";
-pub(crate) const CONDITION_NOT_ENFORCED: &str = "condition-not-enforced";
+pub(crate) use crate::codes::{CONDITION_NOT_ENFORCED, PASS_BY_NAME, PEER_NOT_HERE};
 
 pub(crate) fn force_of(rule: &Rule, world: &World) -> Force {
     let conditions = rule.sni.is_some() || !rule.http.is_empty();

@@ -6,8 +6,7 @@ use super::clauses::{
     CONDITION_NOT_ENFORCED, Force, PASS_BY_NAME, PEER_NOT_HERE, force_of, has_names, is_unknown,
     peers,
 };
-
-const NO_RESOLVER: &str = "no-resolver";
+use crate::codes::NO_RESOLVER;
 
 pub(super) fn diagnose(policies: &[Policy], world: &World) -> Vec<Diagnostic> {
     let mut found = Vec::new();
