@@ -82,6 +82,7 @@ impl Scene {
     ) -> Result<Self, SceneError> {
         let context = Context {
             others: Others::World,
+            network_policy_cidr: file.settings.network_policy_cidr,
             ..Context::default()
         };
         let inline = file

@@ -7,7 +7,7 @@ use crate::decode::Findings;
 use crate::kubernetes::Scope;
 use crate::object::Object;
 use crate::surroundings::Surroundings;
-use crate::{calico, cilium, kubernetes, native};
+use crate::{calico, cilium, cluster_network_policy, kubernetes, native, network_policy};
 
 /// A kind of object.
 #[derive(Debug)]
@@ -43,6 +43,8 @@ pub(crate) enum Role {
 pub(crate) fn kinds() -> impl Iterator<Item = &'static Kind> {
     [
         native::KINDS,
+        network_policy::KINDS,
+        cluster_network_policy::KINDS,
         cilium::KINDS,
         calico::KINDS,
         kubernetes::KINDS,
@@ -70,15 +72,6 @@ const CALICO: &[&str] = &["StagedKubernetesNetworkPolicy"];
 
 /// Kinds of policy that this version does not read: (group, kinds).
 const LATER: &[(&str, &[&str])] = &[
-    ("networking.k8s.io", &["NetworkPolicy"]),
-    (
-        "policy.networking.k8s.io",
-        &[
-            "ClusterNetworkPolicy",
-            "AdminNetworkPolicy",
-            "BaselineAdminNetworkPolicy",
-        ],
-    ),
     ("projectcalico.org", CALICO),
     ("crd.projectcalico.org", CALICO),
     ("security.istio.io", &["AuthorizationPolicy"]),

@@ -12,8 +12,8 @@ use crate::yaml::Node;
 /// Reads a block; `code` is the dialect's for one that is none.
 pub(crate) fn decode(node: Node<'_>, code: Code, findings: &mut Findings) -> Option<IpNet> {
     let text = findings.string(node)?.value;
-    match text.parse::<IpNet>() {
-        Ok(net) => {
+    match parse(text) {
+        Some(net) => {
             if net.network() != net.addr() {
                 findings.report_help(
                     codes::CIDR_HOST_BITS,
@@ -28,7 +28,7 @@ pub(crate) fn decode(node: Node<'_>, code: Code, findings: &mut Findings) -> Opt
             }
             Some(unmapped(net.trunc()))
         }
-        Err(_) => {
+        None => {
             match text.parse::<IpAddr>() {
                 Ok(address) => {
                     let length = if address.is_ipv4() { 32 } else { 128 };
@@ -43,12 +43,34 @@ pub(crate) fn decode(node: Node<'_>, code: Code, findings: &mut Findings) -> Opt
                     code,
                     node,
                     format!("`{text}` is not an address block: unable to parse CIDR"),
-                    "write it as 192.0.2.0/24 or 2001:db8::/32",
+                    if has_leading_zero(text) {
+                        "leave out leading zeros: some read them as octal, some as nothing"
+                    } else {
+                        "write it as 192.0.2.0/24 or 2001:db8::/32"
+                    },
                 ),
             }
             None
         }
     }
+}
+
+/// `ipnet` itself is laxer: it takes leading zeros for decimal, where others take them for octal.
+fn parse(text: &str) -> Option<IpNet> {
+    let (address, length) = text.split_once('/')?;
+    let plain = length == "0"
+        || (!length.starts_with('0') && length.bytes().all(|digit| digit.is_ascii_digit()));
+    let length = length.parse().ok().filter(|_| plain)?;
+    IpNet::new(address.parse().ok()?, length).ok()
+}
+
+/// Whether a part of an IPv4 address has a zero before other digits, which old API servers take for decimal.
+fn has_leading_zero(text: &str) -> bool {
+    let address = text.split('/').next().unwrap_or(text);
+    address.contains('.')
+        && address
+            .split('.')
+            .any(|part| part.len() > 1 && part.starts_with('0'))
 }
 
 /// An IPv4-mapped block is the IPv4 block it stands for: there is one kernel table and one meaning.
@@ -61,4 +83,27 @@ fn unmapped(net: IpNet) -> IpNet {
         return IpNet::V4(v4);
     }
     net
+}
+
+#[cfg(test)]
+mod tests {
+    use test_case::test_case;
+
+    use super::parse;
+
+    #[test_case("10.0.0.0/8", true; "a block")]
+    #[test_case("0.0.0.0/0", true; "everything")]
+    #[test_case("2001:db8::/32", true; "ipv6")]
+    #[test_case("10.1.2.3/8", true; "bits beyond the prefix")]
+    #[test_case("010.0.0.0/8", false; "a leading zero")]
+    #[test_case("10.0.0.0/08", false; "a leading zero in the length")]
+    #[test_case("10.0.0.0/+8", false; "a sign")]
+    #[test_case("10.0.0.0/33", false; "too long")]
+    #[test_case("10.0.0.0/", false; "no length")]
+    #[test_case("10.0.0/8", false; "three parts")]
+    #[test_case("fe80::%eth0/64", false; "a zone")]
+    #[test_case("10.0.0.0", false; "an address")]
+    fn blocks(text: &str, expected: bool) {
+        assert_eq!(parse(text).is_some(), expected);
+    }
 }

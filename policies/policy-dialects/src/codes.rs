@@ -175,6 +175,35 @@ codes! {
     CALICO_PROFILE_MISSING = Lint "calico-profile-missing" "a host endpoint names a profile that is not there";
     CALICO_HOST_ENDPOINT_DENIES = Lint "calico-host-endpoint-denies" "a host endpoint without profiles denies what no policy allows";
     CALICO_HOST_ENDPOINT_ADDRESSES = Lint "calico-host-endpoint-addresses" "a host endpoint has no addresses, so no rule means it as a destination";
+
+    // NetworkPolicy: what the API server refuses.
+    NETWORK_POLICY_PEER = Refused "network-policy-peer" "an entry of `to` has no peer, or an ipBlock beside selectors";
+
+    // NetworkPolicy: what surprises.
+    NETWORK_POLICY_NO_SELECTOR = Lint "network-policy-no-selector" "podSelector is absent, so every pod of the namespace is selected";
+    NETWORK_POLICY_NAMESPACE = Lint "network-policy-namespace" "a policy names no namespace; the one it is applied in is meant";
+    NETWORK_POLICY_INGRESS = Lint "network-policy-ingress" "what a policy says of ingress is not enforced: Egret holds egress";
+    NETWORK_POLICY_EGRESS_IGNORED = Lint "network-policy-egress-ignored" "a policy says something of egress and is no policy for egress, so it denies nothing";
+
+    // ClusterNetworkPolicy, AdminNetworkPolicy and BaselineAdminNetworkPolicy: what the API server refuses.
+    CLUSTER_NETWORK_POLICY_SUBJECT = Refused "cluster-network-policy-subject" "a subject has not exactly one of namespaces and pods";
+    CLUSTER_NETWORK_POLICY_ONE_OF = Refused "cluster-network-policy-one-of" "two fields are set where exactly one may be";
+    CLUSTER_NETWORK_POLICY_TOO_MANY = Refused "cluster-network-policy-too-many" "more rules, peers, ports, blocks or names than the API takes";
+    CLUSTER_NETWORK_POLICY_DUPLICATE = Refused "cluster-network-policy-duplicate" "a block or name stands twice in one peer";
+    CLUSTER_NETWORK_POLICY_NAMED_PORT = Refused "cluster-network-policy-named-port" "a named port beside networks, nodes or names, which have none";
+    CLUSTER_NETWORK_POLICY_BASELINE_NAME = Refused "cluster-network-policy-baseline-name" "a BaselineAdminNetworkPolicy has another name than `default`";
+
+    // The same: what fails closed, as the API says.
+    CLUSTER_NETWORK_POLICY_PEER = Closed "cluster-network-policy-peer" "a peer of no known kind: an Accept matches nothing, a Deny or Pass denies everything";
+    CLUSTER_NETWORK_POLICY_PROTOCOL = Closed "cluster-network-policy-protocol" "a protocol or port of no known kind: an Accept matches nothing, a Deny or Pass denies everything";
+    CLUSTER_NETWORK_POLICY_DENY_BY_NAME = Closed "cluster-network-policy-deny-by-name" "domainNames in a Deny or Pass, which the API does not support: the rule denies everything";
+
+    // The same: what surprises.
+    CLUSTER_NETWORK_POLICY_BASELINE_BY_NAME = Lint "cluster-network-policy-baseline-by-name" "domainNames in the Baseline tier, which newer versions of the API refuse";
+    CLUSTER_NETWORK_POLICY_EXPERIMENTAL = Lint "cluster-network-policy-experimental" "domainNames and nodes exist in the experimental channel; another server drops them, and the rule fails closed";
+    CLUSTER_NETWORK_POLICY_PORT_NAME = Lint "cluster-network-policy-port-name" "no container port can have this name, so it matches nothing";
+    CLUSTER_NETWORK_POLICY_SELECTS_EVERYTHING = Lint "cluster-network-policy-selects-everything" "a policy that denies selects every pod of every namespace, kube-system's too";
+    CLUSTER_NETWORK_POLICY_INGRESS = Lint "cluster-network-policy-ingress" "ingress rules are not enforced: Egret holds egress";
 }
 
 #[cfg(test)]

@@ -1,10 +1,14 @@
 use std::sync::Arc;
 
+use policy_model::Scope;
+
 /// What a reader must know beside the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Context {
     /// The namespace of a namespaced object that names none, as with `kubectl -n`.
     pub default_namespace: Arc<str>,
+    /// Which destinations a NetworkPolicy's `ipBlock` means.
+    pub network_policy_cidr: Scope,
     pub cilium: CiliumFlags,
     pub others: Others,
 }
@@ -35,6 +39,7 @@ impl Default for Context {
     fn default() -> Self {
         Self {
             default_namespace: Arc::from("default"),
+            network_policy_cidr: Scope::Any,
             cilium: CiliumFlags::default(),
             others: Others::Refuse,
         }

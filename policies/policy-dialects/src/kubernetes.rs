@@ -1,9 +1,11 @@
 //! What every dialect takes from Kubernetes: object metadata and label selectors; and the objects of a cluster.
 
 mod metadata;
+mod port_name;
 mod selector;
 mod world;
 
 pub(crate) use metadata::{MetadataSpec, Scope, decode_metadata, labels_of, object_labels};
+pub(crate) use port_name::is_port_name;
 pub(crate) use selector::LabelSelectorSpec;
 pub(crate) use world::{KINDS, Unfinished};

@@ -40,6 +40,21 @@ impl<'d> LabelSelectorSpec<'d> {
         selector.filter(|_| unknown == Unknown::None)
     }
 
+    /// Reads a selector among the peers of a rule of Kubernetes' own kinds: a field it does not have closes the rule, and a
+    /// key has no source prefix (`k8s:app`), which is Cilium's way.
+    pub(crate) fn decode_peer(node: Node<'d>, findings: &mut Findings) -> Option<(Self, Unknown)> {
+        let mut fields = findings.fields(node)?;
+        let selector = Self::decode_fields(&mut fields, findings);
+        let unknown = fields.finish(findings, codes::UNKNOWN_RULE_FIELD);
+        let selector = selector?.without_prefixes(findings)?;
+        Some((selector, unknown))
+    }
+
+    /// Reads the selector of a subject of Kubernetes' own kinds, whose keys have no source prefix either.
+    pub(crate) fn decode_subject(node: Node<'d>, findings: &mut Findings) -> Option<Self> {
+        Self::decode(node, findings)?.without_prefixes(findings)
+    }
+
     /// The same among the fields of something that has others too.
     pub(crate) fn decode_fields(fields: &mut Fields<'d>, findings: &mut Findings) -> Option<Self> {
         let mark = findings.mark();
@@ -56,6 +71,38 @@ impl<'d> LabelSelectorSpec<'d> {
             match_labels,
             match_expressions,
         })
+    }
+
+    /// Itself, where no key has a source prefix.
+    fn without_prefixes(self, findings: &mut Findings) -> Option<Self> {
+        let mark = findings.mark();
+        let labels = self
+            .match_labels
+            .iter()
+            .map(|(key, value)| (*key, value.node));
+        let expressions = self
+            .match_expressions
+            .iter()
+            .map(|expression| (expression.key.value, expression.key.node));
+        for (key, node) in labels.chain(expressions) {
+            if let Some((_, bare)) = key.split_once(':') {
+                findings.report_help(
+                    codes::INVALID_SELECTOR,
+                    node,
+                    format!("`{key}` is not a label key"),
+                    format!("leave out the prefix: `{bare}`"),
+                );
+            }
+        }
+        (!findings.refused_since(mark)).then_some(self)
+    }
+
+    /// The selector `{}`.
+    pub(crate) const fn everything() -> Self {
+        Self {
+            match_labels: Vec::new(),
+            match_expressions: Vec::new(),
+        }
     }
 
     /// Whether it selects everything.

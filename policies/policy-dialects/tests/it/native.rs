@@ -255,7 +255,7 @@ fn every_finding_of_a_file_is_reported_at_once() {
     );
 }
 
-#[test_case("apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: x}", "unsupported-dialect"; "a dialect of later")]
+#[test_case("apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: x}", "unsupported-dialect"; "a dialect of later")]
 #[test_case("apiVersion: crd.antrea.io/v1beta1\nkind: ClusterNetworkPolicy\nmetadata: {name: x}", "unsupported-dialect"; "antrea")]
 #[test_case("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}", "unknown-kind"; "no policy")]
 #[test_case("apiVersion: egret.dev/v1alpha1\nkind: EgresPolicy\nmetadata: {name: x}", "unknown-kind"; "a misspelt kind")]
