@@ -1,5 +1,7 @@
 //! Every kind of object that is read, and what it is read for.
 
+use std::collections::BTreeSet;
+
 use policy_model::Policy;
 
 use crate::Context;
@@ -57,14 +59,14 @@ pub(crate) fn find(group: &str, kind: &str) -> Option<&'static Kind> {
     kinds().find(|known| known.group == group && known.kind == kind)
 }
 
-/// The names of the kinds that give policies, for people.
+/// The names of the kinds that give policies, for people; a name that two groups share stands once.
 pub(crate) fn policy_kinds() -> Vec<&'static str> {
-    let mut names: Vec<&str> = kinds()
+    let mut seen = BTreeSet::new();
+    kinds()
         .filter(|kind| matches!(kind.role, Role::Policy(_)))
         .map(|kind| kind.kind)
-        .collect();
-    names.dedup();
-    names
+        .filter(|kind| seen.insert(*kind))
+        .collect()
 }
 
 /// Written like a NetworkPolicy.
