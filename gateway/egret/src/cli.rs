@@ -25,6 +25,8 @@ pub enum Verb {
     Check(CheckArgs),
     /// Say whether a destination is allowed, and every step to the answer
     Explain(ExplainArgs),
+    /// Run test files of policies
+    Test(TestArgs),
     /// The client of the demo: see `gateway_playground::probe`
     #[command(name = "__probe", hide = true)]
     Probe {
@@ -144,6 +146,37 @@ pub struct ExplainArgs {
     /// How to print
     #[arg(long, short, value_enum, default_value_t = Output::Text)]
     pub output: Output,
+}
+
+/// `egret test FILE…`
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Exit status: 0 all passed, 1 some failed, 2 a file, policy or world could not be read, a policy \
+is refused or closed and no test expects it, or there are no tests."
+)]
+pub struct TestArgs {
+    /// Test files, directories or globs
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Only tests with one of these tags
+    #[arg(long, value_name = "TAG,…", value_delimiter = ',')]
+    pub tags: Vec<String>,
+    /// How to print
+    #[arg(long, short, value_enum, default_value_t = TestOutput::Text)]
+    pub output: TestOutput,
+}
+
+/// How the results of tests are printed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum TestOutput {
+    /// For a person
+    Text,
+    /// For a program; `gateway/egret/json.md` says what is in it
+    Json,
+    /// JUnit XML, which most CI systems show
+    Junit,
+    /// Annotations of GitHub Actions
+    Github,
 }
 
 /// How an answer is printed.

@@ -26,6 +26,7 @@ use crate::policy_files::{self, PolicyFile, PolicyFileError};
 use crate::render::{self, Look};
 
 use question::Destination;
+pub(crate) use text::steps;
 
 /// The flow is allowed.
 const ALLOWED: u8 = 0;
@@ -341,6 +342,7 @@ fn scene(
         settings: SettingsSpec::default(),
         responses: answers(args)?,
         tests: vec![test],
+        lints: Vec::new(),
     };
     let mut scene = Scene::prepare(file, &[], &[]).map_err(ExplainError::Scene)?;
     scene.policies = policies;

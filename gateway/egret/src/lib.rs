@@ -16,4 +16,5 @@ pub mod machine;
 pub mod policy_files;
 pub mod render;
 pub mod run;
+pub mod test;
 pub mod watch;

@@ -12,7 +12,7 @@ use policy_model::{DenyStyle, ObjectRef};
 
 use crate::scene::Trial;
 
-pub use compiled::{CompiledEngine, learned_leases};
+pub use compiled::{CompiledEngine, CompiledOnce, learned_leases};
 pub use reference::ReferenceEngine;
 
 /// Something that can be asked what happens to a flow, a question or an answer.
@@ -113,4 +113,18 @@ pub enum Who {
     Guard,
     Default,
     Policies(Vec<ObjectRef>),
+}
+
+impl std::fmt::Display for Who {
+    /// As `by` names it: of policies that decide equally, the first.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Guard => f.write_str("guard"),
+            Self::Default => f.write_str("default"),
+            Self::Policies(policies) => match policies.first() {
+                Some(policy) => policy.fmt(f),
+                None => f.write_str("default"),
+            },
+        }
+    }
 }

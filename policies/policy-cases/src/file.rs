@@ -37,6 +37,8 @@ pub struct CaseFile {
     pub settings: SettingsSpec,
     pub responses: Vec<ResponseSpec>,
     pub tests: Vec<Test>,
+    /// What may surprise in the file itself.
+    pub lints: Vec<Diagnostic>,
 }
 
 /// A path or pattern, and where it stands.
@@ -68,13 +70,16 @@ impl CaseFile {
             .and_then(|document| decode(source, text, document.root(), &mut findings));
         let diagnostics = findings.into_diagnostics();
         match file {
-            // Lints (a number written oddly) keep no test from running.
+            // Lints (a number written oddly, an answer to no name) keep no test from running.
             Some(file)
                 if diagnostics
                     .iter()
                     .all(|diagnostic| diagnostic.level == Level::Lint) =>
             {
-                Ok(file)
+                Ok(Self {
+                    lints: diagnostics,
+                    ..file
+                })
             }
             Some(_) | None => Err(diagnostics),
         }
@@ -131,6 +136,7 @@ fn decode(source: &str, text: &str, root: Node<'_>, findings: &mut Findings) -> 
         settings,
         responses,
         tests,
+        lints: Vec::new(),
     })
 }
 

@@ -16,8 +16,8 @@ mod need;
 mod scene;
 
 pub use engine::{
-    Address, By, CompiledEngine, Engine, EngineError, Observed, ObservedFlow, ObservedLearned,
-    ObservedQuery, ReferenceEngine, Who, learned_leases,
+    Address, By, CompiledEngine, CompiledOnce, Engine, EngineError, Observed, ObservedFlow,
+    ObservedLearned, ObservedQuery, ReferenceEngine, Who, learned_leases,
 };
 pub use file::{
     ByRef, CaseFile, Check, Closed, DiagnosticTest, Expect, FlowTest, FromSpec, Inline,

@@ -6,10 +6,10 @@ use std::time::Duration;
 use policy_engine::{
     Explanation, Miss, Reason, RuleReason, RuleTrace, TierOutcome, TierTrace, Verdict,
 };
-use policy_model::{Level, ObjectRef};
+use policy_model::{Level, ObjectRef, Time};
 
+use super::Answer;
 use super::question::To;
-use super::{Answer, FlowAnswer};
 use crate::render::{Look, visible};
 
 pub(super) fn answer(answer: &Answer, look: Look) -> String {
@@ -36,7 +36,7 @@ pub(super) fn answer(answer: &Answer, look: Look) -> String {
     because(&mut out, answer, look);
     for flow in &answer.flows {
         out.push('\n');
-        walk(&mut out, flow, answer, look);
+        out.push_str(&steps(&flow.enforced, answer.fresh, answer.now, look));
     }
     let counted = |level| {
         answer
@@ -186,9 +186,11 @@ fn nearest_miss(story: &Explanation) -> Option<String> {
     }
 }
 
-fn walk(out: &mut String, flow: &FlowAnswer, answer: &Answer, look: Look) {
-    let story = &flow.enforced;
-    let made_up = if answer.fresh {
+/// The walk of one address, step by step; `made_up` where nobody resolved its name.
+pub(crate) fn steps(story: &Explanation, made_up: bool, now: Time, look: Look) -> String {
+    let mut text = String::new();
+    let out = &mut text;
+    let made_up = if made_up {
         ", made up: nobody resolved the name"
     } else {
         ""
@@ -202,7 +204,7 @@ fn walk(out: &mut String, flow: &FlowAnswer, answer: &Answer, look: Look) {
         let state = if trace.live {
             format!(
                 "live for {} more",
-                seconds(trace.lease.expires_at.saturating_sub(answer.now))
+                seconds(trace.lease.expires_at.saturating_sub(now))
             )
         } else {
             "over".to_owned()
@@ -248,6 +250,7 @@ fn walk(out: &mut String, flow: &FlowAnswer, answer: &Answer, look: Look) {
             ),
         );
     }
+    text
 }
 
 fn tier_text(out: &mut String, tier: &TierTrace, story: &Explanation, look: Look) {

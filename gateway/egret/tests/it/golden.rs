@@ -73,12 +73,10 @@ fn golden(case: &Path) -> [(&'static str, String); 3] {
     let Reading {
         policies,
         mut diagnostics,
-        cluster,
         ..
     } = read("input.yaml", &text, &Context::default());
     let world = World {
         resolvers: vec![policy_cases::resolver()],
-        cluster: cluster.into(),
         ..World::default()
     };
     // Who asks is another test's business: here every policy selects.

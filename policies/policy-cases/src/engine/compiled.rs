@@ -7,7 +7,9 @@ use policy_engine::{
     Age, Compiled, Flow, LeaseRules, Lists, NamedLease, PortList, QuestionRuling, Reason, Ruleset,
     Ruling, TierOutcome, Verdict, compile,
 };
-use policy_model::{DenyStyle, PortMatch, Protocol, RefusalCode, Time};
+use policy_model::{
+    DenyStyle, Policy, PortMatch, Protocol, RefusalCode, Settings, Time, Workload, World,
+};
 
 use super::{
     Address, By, Engine, EngineError, Observed, ObservedFlow, ObservedLearned, ObservedQuery, Who,
@@ -24,57 +26,118 @@ impl Engine for CompiledEngine {
     }
 
     fn run(&mut self, trial: &Trial<'_>) -> Result<Observed, EngineError> {
-        let Compiled { ruleset, lists, .. } = compile(
-            &trial.scene.policies,
-            &trial.workload,
-            &trial.scene.world,
-            &trial.settings,
-        )?;
-        let mut run = Run {
-            trial,
-            ruleset: &ruleset,
-            lists,
-            leases: trial.leases(),
-        };
-        Ok(match &trial.kind {
-            TrialKind::Flow {
-                question,
-                addresses,
-                protocol,
-                port,
-                established,
-            } => {
-                let asked = match question {
-                    Some(question) => run.ask_anyone(&question.name)?,
-                    None => None,
-                };
-                let age = if *established {
-                    Age::Established
-                } else {
-                    Age::New { now: trial.now }
-                };
-                let refused = asked
-                    .as_ref()
-                    .is_some_and(|asked| asked.verdict == Verdict::Deny && !*established);
-                let addresses = addresses
-                    .iter()
-                    .filter(|_| !refused)
-                    .map(|ip| run.flow(Flow::new(*ip, *protocol, *port), age))
-                    .collect::<Result<_, _>>()?;
-                Observed::Flow(ObservedFlow {
-                    question: asked,
-                    addresses,
-                })
-            }
-            TrialKind::Query {
-                question,
-                server,
-                port,
-                protocol,
-            } => Observed::Query(run.ask(*server, *port, *protocol, &question.name)?),
-            TrialKind::Learned { host } => Observed::Learned(run.learned(host)?),
-        })
+        let Compiled { ruleset, lists, .. } = compiled(trial)?;
+        look_up(trial, &ruleset, lists)
     }
+}
+
+/// The same for many tests of one workload: what was compiled last serves until something of it differs.
+#[derive(Debug, Default)]
+pub struct CompiledOnce {
+    last: Option<Last>,
+}
+
+/// What was compiled, and what for.
+#[derive(Debug)]
+struct Last {
+    policies: Vec<Policy>,
+    workload: Workload,
+    world: World,
+    settings: Settings,
+    ruleset: Ruleset,
+    lists: Lists,
+}
+
+impl Last {
+    fn serves(&self, trial: &Trial<'_>) -> bool {
+        self.workload == trial.workload
+            && self.settings == trial.settings
+            && self.world == trial.scene.world
+            && self.policies == trial.scene.policies
+    }
+}
+
+impl Engine for CompiledOnce {
+    fn name(&self) -> &'static str {
+        "compiled"
+    }
+
+    fn run(&mut self, trial: &Trial<'_>) -> Result<Observed, EngineError> {
+        let last = match self.last.take().filter(|last| last.serves(trial)) {
+            Some(last) => last,
+            None => {
+                let Compiled { ruleset, lists, .. } = compiled(trial)?;
+                Last {
+                    policies: trial.scene.policies.clone(),
+                    workload: trial.workload.clone(),
+                    world: trial.scene.world.clone(),
+                    settings: trial.settings.clone(),
+                    ruleset,
+                    lists,
+                }
+            }
+        };
+        // Folds add lists: each test begins with those of the ruleset.
+        let observed = look_up(trial, &last.ruleset, last.lists.clone());
+        self.last = Some(last);
+        observed
+    }
+}
+
+fn compiled(trial: &Trial<'_>) -> Result<Compiled, EngineError> {
+    Ok(compile(
+        &trial.scene.policies,
+        &trial.workload,
+        &trial.scene.world,
+        &trial.settings,
+    )?)
+}
+
+fn look_up(trial: &Trial<'_>, ruleset: &Ruleset, lists: Lists) -> Result<Observed, EngineError> {
+    let mut run = Run {
+        trial,
+        ruleset,
+        lists,
+        leases: trial.leases(),
+    };
+    Ok(match &trial.kind {
+        TrialKind::Flow {
+            question,
+            addresses,
+            protocol,
+            port,
+            established,
+        } => {
+            let asked = match question {
+                Some(question) => run.ask_anyone(&question.name)?,
+                None => None,
+            };
+            let age = if *established {
+                Age::Established
+            } else {
+                Age::New { now: trial.now }
+            };
+            let refused = asked
+                .as_ref()
+                .is_some_and(|asked| asked.verdict == Verdict::Deny && !*established);
+            let addresses = addresses
+                .iter()
+                .filter(|_| !refused)
+                .map(|ip| run.flow(Flow::new(*ip, *protocol, *port), age))
+                .collect::<Result<_, _>>()?;
+            Observed::Flow(ObservedFlow {
+                question: asked,
+                addresses,
+            })
+        }
+        TrialKind::Query {
+            question,
+            server,
+            port,
+            protocol,
+        } => Observed::Query(run.ask(*server, *port, *protocol, &question.name)?),
+        TrialKind::Learned { host } => Observed::Learned(run.learned(host)?),
+    })
 }
 
 struct Run<'a> {

@@ -82,8 +82,19 @@ pub(super) fn decode_list(
 impl ResponseSpec {
     fn decode(node: Node<'_>, settings: &SettingsSpec, findings: &mut Findings) -> Option<Self> {
         let mut fields = findings.fields(node)?;
-        let query = required(fields.take("query"), "query", node, findings)
-            .and_then(|node| decode_name(node, findings));
+        let query = required(fields.take("query"), "query", node, findings)?;
+        let text = findings.string(query)?;
+        if let Err(error) = Name::parse(text.value) {
+            // Facts about patterns speak of such texts: whatever a pattern says of them, nothing is learned.
+            findings.report_help(
+                codes::IMPOSSIBLE_NAME,
+                query,
+                format!("`{}` is no DNS name: {error}", text.value),
+                "nobody can have asked it, so nothing is learned from its answers",
+            );
+            return None;
+        }
+        let query = decode_name(query, findings);
         let records = fields.take("answers").map_or_else(Vec::new, |node| {
             let items = findings.list(node).unwrap_or_default();
             items

@@ -151,6 +151,21 @@ impl Scene {
 }
 
 impl Trial<'_> {
+    /// Whether it is a flow of a pod to itself, by its own addresses. In the host's network those are the host's, and judged.
+    pub fn is_own(&self) -> bool {
+        let pod = &self.workload.pod;
+        match &self.kind {
+            TrialKind::Flow { addresses, .. } => {
+                !pod.host_network
+                    && !addresses.is_empty()
+                    && addresses
+                        .iter()
+                        .all(|ip| pod.addresses.contains(&ip.to_canonical()))
+            }
+            TrialKind::Query { .. } | TrialKind::Learned { .. } => false,
+        }
+    }
+
     /// What was learned of each address by trusted answers: by address, in the order of the answers.
     pub fn leases(&self) -> Vec<(IpAddr, NamedLease)> {
         let responses = self

@@ -54,10 +54,11 @@ fn a_name_opens_what_its_pattern_matches() {
             "dns": [{"query": name, "answers": [{"name": name, "type": "A", "data": "203.0.113.9", "ttl": 60}]}],
             "tests": [{"name": format!("{pattern} ~ {name}"), "from": "shop/web", "to": {"ip": "203.0.113.9"}, "port": 443, "expect": verdict}],
         });
-        let Ok(file) = CaseFile::parse("match.json", &file.to_string()) else {
-            // Some facts are about texts that are no names, which no answer can hold.
+        let file = CaseFile::parse("match.json", &file.to_string()).expect("a test file");
+        // The root alone is refused as a pattern: it has no address to open.
+        if pattern == "." {
             continue;
-        };
+        }
         let text = |name: &str, value: &Value| FileText {
             name: name.into(),
             text: value.to_string(),

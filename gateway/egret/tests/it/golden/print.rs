@@ -7,9 +7,9 @@ use std::time::Duration;
 use dns_names::Name;
 use policy_engine::{LeaseRules, ListId, Lists, PortList, PortVerdict, Reason, Ruleset, Verdict};
 use policy_model::{
-    AddressedSubject, DenyStyle, EndpointPeer, Expression, FqdnBy, KubernetesSubject,
-    LabelOperator, LabelSelector, Peer, Peers, PlainSubject, Policy, PortMatch, Ports, Protocol,
-    Rule, Scope, ServiceRef, Standing, Subject, TextPattern,
+    AddressedSubject, DenyStyle, FqdnBy, KubernetesSubject, LabelOperator, LabelSelector, Peer,
+    Peers, PlainSubject, Policy, PortMatch, Ports, Protocol, Rule, Scope, ServiceRef, Standing,
+    Subject, TextPattern,
 };
 
 /// An address nobody else uses, for what a name opens.
@@ -171,55 +171,8 @@ fn peer(peer: &Peer) -> String {
             };
             format!("service {namespace}/{which}")
         }
-        Peer::Endpoints(EndpointPeer {
-            selector,
-            not_selector,
-            scope: _,
-            nets,
-            not_nets,
-        }) => {
-            let part = |word: &str, part: &Option<Expression>| {
-                part.as_ref()
-                    .map_or_else(String::new, |part| format!("{word} {}", expression(part)))
-            };
-            format!(
-                "endpoints{}{}{}{}",
-                part("", selector),
-                part(" but", not_selector),
-                nets_of(" in", nets),
-                nets_of(" not in", not_nets)
-            )
-        }
+        Peer::Endpoints(endpoints) => format!("endpoints {endpoints:?}"),
         Peer::Set(name) => format!("set {name}"),
-    }
-}
-
-fn nets_of(word: &str, nets: &[impl ToString]) -> String {
-    if nets.is_empty() {
-        return String::new();
-    }
-    let nets: Vec<String> = nets.iter().map(ToString::to_string).collect();
-    format!("{word} {}", nets.join(", "))
-}
-
-fn expression(of: &Expression) -> String {
-    let joined = |parts: &[Expression], operator: &str| {
-        let parts: Vec<String> = parts.iter().map(expression).collect();
-        format!("({})", parts.join(operator))
-    };
-    match of {
-        Expression::All => "all()".to_owned(),
-        Expression::Has(key) => format!("has({key})"),
-        Expression::Equal(key, value) => format!("{key} == '{value}'"),
-        Expression::NotEqual(key, value) => format!("{key} != '{value}'"),
-        Expression::In(key, values) => format!("{key} in {{{}}}", values.join(", ")),
-        Expression::NotIn(key, values) => format!("{key} not in {{{}}}", values.join(", ")),
-        Expression::Contains(key, part) => format!("{key} contains '{part}'"),
-        Expression::StartsWith(key, part) => format!("{key} starts with '{part}'"),
-        Expression::EndsWith(key, part) => format!("{key} ends with '{part}'"),
-        Expression::Not(inner) => format!("!{}", expression(inner)),
-        Expression::And(parts) => joined(parts, " && "),
-        Expression::Or(parts) => joined(parts, " || "),
     }
 }
 
@@ -263,17 +216,12 @@ fn subject(subject: &Subject) -> String {
             }
             parts.join(", ")
         }
-        Subject::Endpoints(endpoints) => format!("endpoints {}", expression(endpoints)),
+        Subject::Endpoints(expression) => format!("endpoints {expression:?}"),
         Subject::Addressed(AddressedSubject {
             endpoints,
             nets,
             not_nets,
-        }) => format!(
-            "endpoints {}{}{}",
-            expression(endpoints),
-            nets_of(" in", nets),
-            nets_of(" not in", not_nets)
-        ),
+        }) => format!("endpoints {endpoints:?} in {nets:?}, not in {not_nets:?}"),
         Subject::HostEndpoint(name) => format!("host endpoint {name}"),
         Subject::Nodes(nodes) => format!("in the network of nodes {}", selector(nodes)),
         Subject::Plain(PlainSubject {
