@@ -7,5 +7,6 @@
 )]
 
 mod cilium_matches;
+mod facts;
 mod format;
 mod verdicts;
