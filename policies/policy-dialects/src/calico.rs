@@ -21,6 +21,7 @@ mod profile;
 mod scope;
 mod selector;
 mod staged;
+mod staged_kubernetes;
 mod tier;
 mod v3;
 
@@ -38,6 +39,7 @@ const STORED_GROUP: &str = "crd.projectcalico.org";
 
 const NETWORK_SET: Role = Role::Fact(network_set::read);
 const POLICY: Role = Role::Policy(lower::read);
+const STAGED_KUBERNETES: Role = Role::Policy(staged_kubernetes::read);
 
 pub(crate) const KINDS: &[Kind] = &[
     written("NetworkPolicy", Scope::Namespaced, POLICY),
@@ -48,6 +50,16 @@ pub(crate) const KINDS: &[Kind] = &[
     stored("StagedNetworkPolicy", Scope::Namespaced, POLICY),
     written("StagedGlobalNetworkPolicy", Scope::Cluster, POLICY),
     stored("StagedGlobalNetworkPolicy", Scope::Cluster, POLICY),
+    written(
+        "StagedKubernetesNetworkPolicy",
+        Scope::Namespaced,
+        STAGED_KUBERNETES,
+    ),
+    stored(
+        "StagedKubernetesNetworkPolicy",
+        Scope::Namespaced,
+        STAGED_KUBERNETES,
+    ),
     written("NetworkSet", Scope::Namespaced, NETWORK_SET),
     stored("NetworkSet", Scope::Namespaced, NETWORK_SET),
     written("GlobalNetworkSet", Scope::Cluster, NETWORK_SET),

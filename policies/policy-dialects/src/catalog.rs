@@ -69,13 +69,8 @@ pub(crate) fn policy_kinds() -> Vec<&'static str> {
         .collect()
 }
 
-/// Written like a NetworkPolicy.
-const CALICO: &[&str] = &["StagedKubernetesNetworkPolicy"];
-
 /// Kinds of policy that this version does not read: (group, kinds).
 const LATER: &[(&str, &[&str])] = &[
-    ("projectcalico.org", CALICO),
-    ("crd.projectcalico.org", CALICO),
     ("security.istio.io", &["AuthorizationPolicy"]),
     ("networking.istio.io", &["ServiceEntry", "Sidecar"]),
     (

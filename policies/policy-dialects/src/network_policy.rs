@@ -9,6 +9,9 @@ mod v1;
 use crate::catalog::{Kind, Role};
 use crate::kubernetes::Scope;
 
+pub(crate) use lower::lower;
+pub(crate) use v1::NetworkPolicySpec;
+
 pub(crate) const KINDS: &[Kind] = &[Kind {
     group: "networking.k8s.io",
     kind: "NetworkPolicy",

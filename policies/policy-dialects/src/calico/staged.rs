@@ -8,6 +8,7 @@ use super::{Facts, GROUP};
 use crate::codes;
 use crate::decode::Findings;
 use crate::object::Object;
+use crate::yaml::Node;
 
 /// Whether a policy is in force.
 pub(super) enum Stage {
@@ -32,12 +33,7 @@ pub(super) fn stage(
         StagedActionSpec::Set => StagedChange::Set,
         StagedActionSpec::Delete => StagedChange::Delete,
         StagedActionSpec::Learn | StagedActionSpec::Ignore => {
-            findings.report_help(
-                codes::CALICO_STAGED_IDLE,
-                spec.node.get("stagedAction").unwrap_or(spec.node),
-                "a staged policy that learns or is ignored changes nothing, so it is not in the proposed ruling",
-                "write `stagedAction: Set` to see what it would do",
-            );
+            report_idle(spec.node, findings);
             return Stage::Idle;
         }
     };
@@ -57,6 +53,16 @@ pub(super) fn stage(
         ..target.clone()
     };
     Stage::Staged(id.unwrap_or_else(as_staged), change)
+}
+
+/// Says of a `spec` that it changes nothing.
+pub(super) fn report_idle(spec: Node<'_>, findings: &mut Findings) {
+    findings.report_help(
+        codes::CALICO_STAGED_IDLE,
+        spec.get("stagedAction").unwrap_or(spec),
+        "a staged policy that learns or is ignored changes nothing, so it is not in the proposed ruling",
+        "write `stagedAction: Set` to see what it would do",
+    );
 }
 
 /// The policy an object stages.

@@ -6,7 +6,7 @@ mod rule;
 mod selectors;
 
 use crate::codes;
-use crate::decode::{At, Findings};
+use crate::decode::{At, Fields, Findings};
 use crate::yaml::{Node, Shape};
 
 use super::selector::Selector;
@@ -63,16 +63,11 @@ pub(super) enum StagedActionSpec {
 impl<'d> PolicySpec<'d> {
     /// Reads `spec`; nothing where it is not a mapping. Findings say what else is wrong.
     pub(super) fn decode(node: Node<'d>, sort: Sort, findings: &mut Findings) -> Option<Self> {
-        const STAGED: &[(&str, StagedActionSpec)] = &[
-            ("Set", StagedActionSpec::Set),
-            ("Delete", StagedActionSpec::Delete),
-            ("Learn", StagedActionSpec::Learn),
-            ("Ignore", StagedActionSpec::Ignore),
-        ];
         let mut fields = findings.fields(node)?;
-        let staged_action = match sort.staged.then(|| fields.take("stagedAction")).flatten() {
-            Some(node) => findings.word(node, STAGED)?.value,
-            None => StagedActionSpec::Set,
+        let staged_action = if sort.staged {
+            staged_action(&mut fields, findings)?
+        } else {
+            StagedActionSpec::Set
         };
         if sort.staged && staged_action == StagedActionSpec::Delete {
             refuse_more_than_a_name(node, findings);
@@ -226,8 +221,25 @@ fn types(node: Node<'_>, findings: &mut Findings) -> Vec<Direction> {
     types
 }
 
+/// `stagedAction`; nothing where it is none.
+pub(super) fn staged_action(
+    fields: &mut Fields<'_>,
+    findings: &mut Findings,
+) -> Option<StagedActionSpec> {
+    const ACTIONS: &[(&str, StagedActionSpec)] = &[
+        ("Set", StagedActionSpec::Set),
+        ("Delete", StagedActionSpec::Delete),
+        ("Learn", StagedActionSpec::Learn),
+        ("Ignore", StagedActionSpec::Ignore),
+    ];
+    match fields.take("stagedAction") {
+        Some(node) => findings.word(node, ACTIONS).map(|action| action.value),
+        None => Some(StagedActionSpec::Set),
+    }
+}
+
 /// A staged policy that deletes says which policy, and nothing else.
-fn refuse_more_than_a_name(node: Node<'_>, findings: &mut Findings) {
+pub(super) fn refuse_more_than_a_name(node: Node<'_>, findings: &mut Findings) {
     let Shape::Mapping(entries) = node.shape() else {
         return;
     };

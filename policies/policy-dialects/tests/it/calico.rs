@@ -448,6 +448,33 @@ fn a_staged_policy_without_egress_still_replaces() {
     );
 }
 
+#[test_case("podSelector: {}\negress: [{}]", true, StagedChange::Set; "a change")]
+#[test_case("podSelector: {}\npolicyTypes: [Ingress]", false, StagedChange::Set; "a change that says nothing of egress")]
+#[test_case("stagedAction: Delete", false, StagedChange::Delete; "a deletion")]
+fn a_network_policy_of_kubernetes_may_be_staged(spec: &str, isolates: bool, change: StagedChange) {
+    let staged = object(
+        "StagedKubernetesNetworkPolicy",
+        "{name: p, namespace: shop}",
+        spec,
+    );
+    let enforced = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: p, namespace: shop}\nspec: {podSelector: {}, egress: [{}]}";
+    let reading = reading(&format!("{enforced}\n---\n{staged}"));
+    let refused = reading
+        .diagnostics
+        .iter()
+        .any(|diagnostic| diagnostic.level == Level::Refused);
+    assert!(!refused, "{:?}", reading.diagnostics);
+    let [enforced, staged] = reading.policies.as_slice() else {
+        panic!("{:?}", reading.policies)
+    };
+    assert_eq!(staged.id, enforced.id);
+    assert_eq!(staged.tier, enforced.tier);
+    assert_eq!(
+        (staged.standing, staged.isolates),
+        (Standing::Staged(change), isolates)
+    );
+}
+
 #[test]
 fn what_is_learned_or_ignored_is_no_change() {
     for action in ["Learn", "Ignore"] {
