@@ -1,3 +1,6 @@
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use policy_model::{Diagnostic, ObjectRef, Policy, Selects, Settings, Subject, Workload, World};
 
 use crate::limits::{LimitError, MAX_PATTERNS, MAX_POLICIES, MAX_RULES};
@@ -13,12 +16,14 @@ use diagnostics::diagnose;
 use lowering::Here;
 use prefixes::build_prefixes;
 
+pub(crate) use standing::replaced;
+
 mod chain;
 pub(crate) mod clauses;
 mod diagnostics;
 mod domains;
 pub(crate) mod lowering;
-mod members;
+pub(crate) mod members;
 mod named_ports;
 mod nesting;
 mod placement;
@@ -26,7 +31,7 @@ mod prefixes;
 mod standing;
 
 /// What [`compile`] gives.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Compiled {
     pub ruleset: Ruleset,
     /// The ruleset's port lists; folds add to it.
@@ -61,16 +66,36 @@ pub fn compile(
     world: &World,
     settings: &Settings,
 ) -> Result<Compiled, CompileError> {
-    let (mut selected, unselected) = select(policies, workload)?;
-    for policy in &mut selected {
-        domains::write_out(policy, world.cluster.objects());
-    }
-    let mut lowered = Lowered::default();
+    let (selected, unselected) = select(policies, workload)?;
+    let selected = selected.into_iter().cloned().map(Arc::new).collect();
+    let replaced = replaced(policies);
     let here = Here {
         workload,
         world,
         settings,
     };
+    let mut compiled = compile_selected(selected, &replaced, here)?;
+    compiled.ruleset.unselected = unselected.into();
+    Ok(compiled)
+}
+
+/// Compiles policies that all select the workload, in any order. `replaced` is what staged changes replace or remove.
+pub(crate) fn compile_selected(
+    mut selected: Vec<Arc<Policy>>,
+    replaced: &BTreeSet<ObjectRef>,
+    here: Here<'_>,
+) -> Result<Compiled, CompileError> {
+    let Here {
+        workload: _,
+        world,
+        settings,
+    } = here;
+    check_limits(&selected)?;
+    selected.sort_by_cached_key(|policy| placement::rank(policy));
+    for policy in &mut selected {
+        domains::write_out(policy, world.cluster.objects());
+    }
+    let mut lowered = Lowered::default();
     for policy in &selected {
         lowered.push(policy, here);
     }
@@ -85,9 +110,8 @@ pub fn compile(
     }
     let diagnostics = diagnose(&selected, world);
     let mut reasons = Reasons::default();
-    let replaced = standing::replaced(policies);
     let chains = ByRuling::from_fn(|ruling| {
-        let stands = |policy: &Policy| standing::stands(policy, ruling, &replaced);
+        let stands = |policy: &Policy| standing::stands(policy, ruling, replaced);
         build_chain(&selected, stands, here, &mut reasons)
     });
     let Lowered {
@@ -96,18 +120,22 @@ pub fn compile(
         questions,
         rules: _,
     } = lowered;
+    let tells_classes_apart = clauses
+        .iter()
+        .any(|clause| nesting::tells_classes_apart(&clause.peer));
     let mut ruleset = Ruleset {
         names: NameIndex::build(names),
         questions: QuestionFilters::build(questions, &mut reasons),
         world: world.clone(),
         settings: settings.clone(),
         policies: selected,
-        unselected,
+        unselected: Arc::from([]),
         clauses,
         chains,
         shapes: Vec::new(),
         nodes: Vec::new(),
         statics: Vec::new(),
+        tells_classes_apart,
         reasons: reasons.into_vec(),
     };
     let mut lists = Lists::default();
@@ -119,37 +147,43 @@ pub fn compile(
     })
 }
 
-/// The policies that select the workload, in the order of the walk, and the objects that do not.
-fn select(
-    policies: &[Policy],
+/// The policies that select the workload, and the objects that do not.
+fn select<'a>(
+    policies: &'a [Policy],
     workload: &Workload,
-) -> Result<(Vec<Policy>, Vec<ObjectRef>), CompileError> {
+) -> Result<(Vec<&'a Policy>, Vec<ObjectRef>), CompileError> {
     let mut selected = Vec::new();
     let mut unselected = Vec::new();
     for policy in policies {
         match policy.subject.selects(workload) {
             Selects::Yes => selected.push(policy),
             Selects::No => unselected.push(policy.id.clone()),
-            Selects::Unknown => {
-                let (policy, what) = (policy.id.clone(), what_it_selects_by(&policy.subject));
-                return Err(CompileError::UnknownSubject { policy, what });
-            }
+            Selects::Unknown => return Err(unknown_subject(policy)),
         }
     }
+    unselected.sort_unstable();
+    unselected.dedup();
+    Ok((selected, unselected))
+}
+
+pub(crate) fn unknown_subject(policy: &Policy) -> CompileError {
+    CompileError::UnknownSubject {
+        policy: policy.id.clone(),
+        what: what_it_selects_by(&policy.subject),
+    }
+}
+
+fn check_limits(selected: &[Arc<Policy>]) -> Result<(), LimitError> {
     if selected.len() > MAX_POLICIES {
         return Err(LimitError::Policies {
             got: selected.len(),
-        }
-        .into());
+        });
     }
     let rules: usize = selected.iter().map(|policy| policy.rules.len()).sum();
     if rules > MAX_RULES {
-        return Err(LimitError::Rules { got: rules }.into());
+        return Err(LimitError::Rules { got: rules });
     }
-    selected.sort_by_key(|policy| placement::rank(policy));
-    unselected.sort_unstable();
-    unselected.dedup();
-    Ok((selected.into_iter().cloned().collect(), unselected))
+    Ok(())
 }
 
 fn what_it_selects_by(subject: &Subject) -> &'static str {

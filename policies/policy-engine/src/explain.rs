@@ -171,7 +171,7 @@ impl Ruleset {
                 chain.default.verdict,
                 self.reason(chain.default.reason).clone(),
             ),
-            unselected: self.unselected.clone(),
+            unselected: self.unselected.to_vec(),
         })
     }
 

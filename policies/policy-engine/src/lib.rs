@@ -28,6 +28,7 @@ mod compile;
 mod decide;
 mod explain;
 mod faults;
+mod fleet;
 mod fold;
 mod guard;
 mod limits;
@@ -55,6 +56,7 @@ pub use decide::{Age, Decision, Flow};
 pub use explain::{Explanation, LeaseTrace, Miss, NamedLease, RuleTrace, TierOutcome, TierTrace};
 #[cfg(any(test, feature = "faults"))]
 pub use faults::{Fault, with_fault};
+pub use fleet::{Compilation, Fleet};
 pub use fold::{LeaseRules, MAX_STEPS, Step};
 pub use guard::{DOH_ADDRESSES, Guard};
 pub use limits::{

@@ -29,7 +29,7 @@ impl NameRules {
 }
 
 /// Every pattern, filed under the deepest zone that holds all it covers. A name asks only the zones above it.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct NameIndex {
     entries: Vec<NameEntry>,
     zones: HashMap<Name, Vec<usize>>,

@@ -38,7 +38,7 @@ impl QuestionRuling {
 }
 
 /// What questions are judged by, beside the names of the FQDN rules.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct QuestionFilters {
     rules: Vec<QuestionRule>,
     not_filtered: ReasonId,

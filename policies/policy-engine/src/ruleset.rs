@@ -1,4 +1,5 @@
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use policy_model::{DenyStyle, ObjectRef, Policy, Scope, Settings, TierRef, World};
@@ -67,13 +68,13 @@ impl<T> ByRuling<T> {
 /// The compiled policies of one workload. Never changes; a change of policies is a new one.
 ///
 /// Cheap to read from many threads. The port lists it numbers are in the [`Lists`](crate::Lists) it was compiled with.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Ruleset {
     pub(crate) world: World,
     pub(crate) settings: Settings,
     /// The policies that select the workload in either ruling, in the order of the walk.
-    pub(crate) policies: Vec<Policy>,
-    pub(crate) unselected: Vec<ObjectRef>,
+    pub(crate) policies: Vec<Arc<Policy>>,
+    pub(crate) unselected: Arc<[ObjectRef]>,
     pub(crate) clauses: Vec<Clause>,
     pub(crate) chains: ByRuling<Chain>,
     pub(crate) names: NameIndex,
@@ -81,11 +82,13 @@ pub struct Ruleset {
     pub(crate) shapes: Vec<Shape>,
     pub(crate) nodes: Vec<Node>,
     pub(crate) statics: Vec<(IpNet, ListId)>,
+    /// Whether a rule holds for some classes of address and not for others.
+    pub(crate) tells_classes_apart: bool,
     pub(crate) reasons: Vec<Reason>,
 }
 
 /// The walk of one ruling.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Chain {
     /// The tiers that exist for the workload, in order.
     pub(crate) tiers: Vec<ChainTier>,
@@ -117,7 +120,7 @@ pub(crate) struct ByService {
     pub(crate) differ: Outcome,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct ChainTier {
     pub(crate) tier: TierRef,
     /// The deny at its end; nothing: next.
@@ -181,6 +184,10 @@ impl Ruleset {
         &self.reasons[index(id.0)]
     }
 
+    pub(crate) const fn tells_classes_apart(&self) -> bool {
+        self.tells_classes_apart
+    }
+
     /// All reasons; the position is the number.
     pub fn reasons(&self) -> &[Reason] {
         &self.reasons
@@ -205,7 +212,7 @@ impl Ruleset {
     }
 
     /// The policies that select the workload in either ruling, in the order of the walk.
-    pub fn policies(&self) -> &[Policy] {
+    pub fn policies(&self) -> &[Arc<Policy>] {
         &self.policies
     }
 

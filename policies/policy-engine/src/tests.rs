@@ -1,6 +1,7 @@
 mod build;
 mod cilium_matrix;
 mod differential;
+mod fleet;
 mod folds;
 mod guards;
 mod limits;

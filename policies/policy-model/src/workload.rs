@@ -7,7 +7,7 @@ use crate::selector::Labels;
 /// Who asks: what is known of a workload when policies are held against it.
 ///
 /// A field that is nothing is not known; a subject that needs it then cannot be judged.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Workload {
     /// The command of `egret run`. Policies select it unless their subject names something else.
     pub command: bool,
@@ -32,7 +32,7 @@ pub struct HostIdentity {
 }
 
 /// What Kubernetes knows of a pod.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct PodIdentity {
     pub namespace: Option<Arc<str>>,
     pub namespace_labels: Option<Labels>,
@@ -48,7 +48,7 @@ pub struct PodIdentity {
 }
 
 /// What a container runtime knows of a container.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Container {
     pub name: Arc<str>,
     pub labels: Labels,

@@ -16,7 +16,7 @@ use crate::ruleset::{ByGuard, ByService, Chain, ChainTier, Effect, Outcome, Plac
 
 /// Builds the chain of the policies that `stands` takes; `policies` are in the order of the walk.
 pub(super) fn build_chain(
-    policies: &[Policy],
+    policies: &[Arc<Policy>],
     stands: impl Fn(&Policy) -> bool,
     here: Here<'_>,
     reasons: &mut Reasons,

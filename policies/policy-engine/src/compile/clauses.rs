@@ -8,7 +8,7 @@ use policy_model::{
 };
 
 /// A peer of a rule, with the ports the rule means there. Numbered from 0 in the order of policies, rules and peers.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Clause {
     pub(crate) rule: u32,
     pub(crate) peer: ClausePeer,
@@ -19,7 +19,7 @@ pub(crate) struct Clause {
     pub(crate) opens_metadata: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum ClausePeer {
     Everywhere,
     Outside,
@@ -35,7 +35,7 @@ pub(crate) enum ClausePeer {
 }
 
 /// A name pattern, and the clause it belongs to or the rule that refuses it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct NameEntry {
     pub(crate) pattern: NamePattern,
     pub(crate) by: FqdnBy,
@@ -50,7 +50,7 @@ pub(crate) enum NameTarget {
 }
 
 /// A rule of Cilium's `rules.dns`: the patterns that may be asked of a server.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct QuestionRule {
     pub(crate) rule: u32,
     pub(crate) server: Resolver,

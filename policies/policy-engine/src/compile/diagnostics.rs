@@ -1,5 +1,7 @@
 //! What this engine tells policy authors, beyond what their dialect did: rules it closes although the dialect did not,
 //! and what is empty on this machine.
+use std::sync::Arc;
+
 use policy_model::{Action, Diagnostic, Entity, Level, Peer, Policy, Rule, World};
 
 use super::clauses::{
@@ -8,7 +10,7 @@ use super::clauses::{
 };
 use crate::codes::NO_RESOLVER;
 
-pub(super) fn diagnose(policies: &[Policy], world: &World) -> Vec<Diagnostic> {
+pub(super) fn diagnose(policies: &[Arc<Policy>], world: &World) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for policy in policies {
         for rule in &policy.rules {

@@ -1,4 +1,6 @@
 //! The names of network sets, written out as peers.
+use std::sync::Arc;
+
 use policy_model::{
     Action, Cluster, Endpoint, EndpointPeer, EndpointScope, FqdnBy, FqdnPeer, Peer, Peers, Policy,
     Scope, Selects,
@@ -7,7 +9,7 @@ use policy_model::{
 /// Adds to every Allow the names of the sets its peers select (Calico's `allowedEgressDomains`).
 ///
 /// A peer that also says ranges, or what is not meant, says nothing of names: nobody knows the addresses yet.
-pub(super) fn write_out(policy: &mut Policy, cluster: &Cluster) {
+pub(super) fn write_out(policy: &mut Arc<Policy>, cluster: &Cluster) {
     let has_domains = |cluster: &Cluster| {
         cluster
             .network_sets
@@ -17,7 +19,7 @@ pub(super) fn write_out(policy: &mut Policy, cluster: &Cluster) {
     if !has_domains(cluster) {
         return;
     }
-    for rule in &mut policy.rules {
+    for rule in &mut Arc::make_mut(policy).rules {
         if let (Action::Allow, Peers::Of(peers)) = (rule.action, &mut rule.peers) {
             let names: Vec<Peer> = peers
                 .iter()

@@ -11,16 +11,11 @@ use policy_model::{
 use super::clauses::canonical;
 
 /// The pods a peer means.
-pub(super) fn pods<'a>(
+pub(crate) fn pods<'a>(
     cluster: &'a Cluster,
     peer: &'a PodPeer,
 ) -> impl Iterator<Item = (&'a NamespacedName, &'a Pod)> {
-    let PodPeer {
-        namespace,
-        namespaces,
-        pods,
-        service_accounts,
-    } = peer;
+    let PodPeer { namespace, .. } = peer;
     // A policy's own namespace is one range of the map.
     let whole = namespace.is_none().then(|| cluster.pods.iter());
     let own = namespace.iter().flat_map(|namespace| {
@@ -34,16 +29,34 @@ pub(super) fn pods<'a>(
         .into_iter()
         .flatten()
         .chain(own)
-        .filter(move |((namespace, _), pod)| {
-            let in_namespaces = || {
-                namespaces.as_ref().is_none_or(|selector| {
-                    selector.is_empty() || selector.matches(&cluster.namespace_labels(namespace))
-                })
-            };
-            let as_account =
-                || service_accounts.is_empty() || service_accounts.contains(&pod.service_account);
-            !pod.host_network && pods.matches(&pod.labels) && as_account() && in_namespaces()
+        .filter(move |(name, pod)| is_of(cluster, peer, name, pod))
+}
+
+/// Whether a peer means that pod.
+pub(crate) fn is_of(
+    cluster: &Cluster,
+    peer: &PodPeer,
+    (of, _): &NamespacedName,
+    pod: &Pod,
+) -> bool {
+    let PodPeer {
+        namespace,
+        namespaces,
+        pods,
+        service_accounts,
+    } = peer;
+    let in_namespaces = || {
+        namespaces.as_ref().is_none_or(|selector| {
+            selector.is_empty() || selector.matches(&cluster.namespace_labels(of))
         })
+    };
+    let as_account =
+        || service_accounts.is_empty() || service_accounts.contains(&pod.service_account);
+    !pod.host_network
+        && namespace.as_ref().is_none_or(|namespace| namespace == of)
+        && pods.matches(&pod.labels)
+        && as_account()
+        && in_namespaces()
 }
 
 /// The addresses of the nodes whose labels a selector matches.

@@ -127,11 +127,7 @@ fn named_prefixes(ruleset: &Ruleset, changes: &Changes) -> BTreeSet<IpNet> {
     let of_world = world.host_addresses.iter().copied();
     let of_world = of_world.chain(servers.map(|server| server.address));
     nets.extend(of_world.map(|ip| IpNet::from(ip.to_canonical())));
-    if ruleset
-        .clauses
-        .iter()
-        .any(|clause| tells_classes_apart(&clause.peer))
-    {
+    if ruleset.tells_classes_apart {
         nets.extend(prefixes_of_classes(world));
     }
     if ruleset.settings.guards {
@@ -141,7 +137,7 @@ fn named_prefixes(ruleset: &Ruleset, changes: &Changes) -> BTreeSet<IpNet> {
 }
 
 /// Whether a peer holds for some classes and not for others.
-const fn tells_classes_apart(peer: &ClausePeer) -> bool {
+pub(super) const fn tells_classes_apart(peer: &ClausePeer) -> bool {
     match peer {
         ClausePeer::Outside | ClausePeer::Class(_) | ClausePeer::Names { .. } => true,
         ClausePeer::Block(block) => matches!(block.scope, Scope::Outside),

@@ -33,7 +33,10 @@ pub(super) fn rank(policy: &Policy) -> (Band, Order, Arc<str>, Order, Arc<str>, 
 ///
 /// Where one of Calico's default tier is among them, `NetworkPolicies` stand there too, as Calico places them; else they
 /// stand in `union`.
-pub(super) fn placed(policies: &[Policy], stands: impl Fn(&Policy) -> bool) -> Vec<Placed<'_>> {
+pub(super) fn placed(
+    policies: &[Arc<Policy>],
+    stands: impl Fn(&Policy) -> bool,
+) -> Vec<Placed<'_>> {
     let mut first_rule = 0;
     let mut placed = Vec::new();
     for policy in policies {

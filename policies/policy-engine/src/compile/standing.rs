@@ -5,9 +5,9 @@ use policy_model::{ObjectRef, Policy, StagedChange, Standing};
 use crate::ruleset::Ruling;
 
 /// The objects whose enforced policies a staged change replaces or removes, wherever the new ones select.
-pub(super) fn replaced(policies: &[Policy]) -> BTreeSet<ObjectRef> {
+pub(crate) fn replaced<'a>(policies: impl IntoIterator<Item = &'a Policy>) -> BTreeSet<ObjectRef> {
     policies
-        .iter()
+        .into_iter()
         .filter(|policy| matches!(policy.standing, Standing::Staged(_)))
         .map(|policy| policy.id.clone())
         .collect()
