@@ -9,6 +9,7 @@ use crate::names::NameIndex;
 use crate::question::QuestionFilters;
 use crate::reason::Reasons;
 use crate::ruleset::{ByRuling, Ruleset};
+use crate::starts::Starts;
 
 use chain::build_chain;
 use clauses::Lowered;
@@ -71,7 +72,7 @@ pub fn compile(
     let replaced = replaced(policies);
     let here = Here {
         workload,
-        world,
+        world: &Arc::new(world.clone()),
         settings,
     };
     let mut compiled = compile_selected(selected, &replaced, here)?;
@@ -126,7 +127,7 @@ pub(crate) fn compile_selected(
     let mut ruleset = Ruleset {
         names: NameIndex::build(names),
         questions: QuestionFilters::build(questions, &mut reasons),
-        world: world.clone(),
+        world: Arc::clone(world),
         settings: settings.clone(),
         policies: selected,
         unselected: Arc::from([]),
@@ -134,6 +135,7 @@ pub(crate) fn compile_selected(
         chains,
         shapes: Vec::new(),
         nodes: Vec::new(),
+        starts: Starts::default(),
         statics: Vec::new(),
         tells_classes_apart,
         reasons: reasons.into_vec(),

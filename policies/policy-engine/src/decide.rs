@@ -130,17 +130,21 @@ impl Ruleset {
         leases: &[LeaseRules],
         age: Age,
     ) -> Result<Decision, LimitError> {
-        let steps = self.fold(lists, flow.ip, leases)?;
+        let node = self.node(flow.ip);
+        let steps = self.fold_at(lists, flow.ip, node, leases)?;
         let step = match age {
             Age::New { now } => steps.iter().find(|step| {
                 now < step.expires_at || (now == step.expires_at && !is_on(Fault::ExpiryExclusive))
             }),
             Age::Established => steps.first(),
         };
-        let list = step.map_or_else(|| self.static_list(flow.ip), |step| step.list);
+        let list = step.map_or(node.list, |step| step.list);
         let verdict = lists.get(list).look_up(flow.protocol, flow.port);
         let lease = match verdict.verdict {
-            Verdict::Allow => self.lease_used(flow, verdict.reason, leases, age),
+            Verdict::Allow if !leases.is_empty() => {
+                self.lease_used(flow, verdict.reason, leases, age)
+            }
+            Verdict::Allow => None,
             Verdict::Deny => None,
         };
         Ok(Decision {

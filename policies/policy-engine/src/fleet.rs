@@ -19,17 +19,25 @@ mod touch;
 #[derive(Debug)]
 pub struct Fleet {
     settings: Settings,
-    world: World,
+    world: Arc<World>,
     policies: PolicyIndex,
     /// What staged changes replace or remove, and whether that must be found anew.
     replaced: Option<BTreeSet<ObjectRef>>,
-    identities: BTreeMap<Workload, Identity>,
+    /// By namespace, because most policies are for one.
+    identities: BTreeMap<Option<Arc<str>>, BTreeMap<Workload, Identity>>,
     workloads: BTreeMap<Arc<str>, Workload>,
-    rulesets: BTreeMap<RulesetKey, Arc<Compiled>>,
+    rulesets: BTreeMap<RulesetKey, Shared>,
     /// Identities whose policies may be others than they were, or whose ruleset is outdated.
     stale: BTreeSet<Workload>,
     /// Rulesets that must be made anew. They hold until that succeeds.
     outdated: BTreeSet<RulesetKey>,
+}
+
+/// A ruleset, and by how many identities it is used.
+#[derive(Debug)]
+struct Shared {
+    compiled: Arc<Compiled>,
+    users: usize,
 }
 
 /// Workloads that no policy can tell apart.
@@ -62,7 +70,7 @@ impl Fleet {
     pub fn new(world: World, settings: Settings) -> Self {
         Self {
             settings,
-            world,
+            world: Arc::new(world),
             policies: PolicyIndex::default(),
             replaced: None,
             identities: BTreeMap::new(),
@@ -82,7 +90,17 @@ impl Fleet {
         if by_address != self.policies.select_by_address() {
             self.tell_apart_anew();
         }
-        for (workload, identity) in &self.identities {
+        let asked: Vec<&BTreeMap<Workload, Identity>> = match &change.namespaces {
+            // A workload of which no namespace is known may be in any.
+            Some(namespaces) => namespaces
+                .iter()
+                .map(|namespace| Some(Arc::clone(namespace)))
+                .chain([None])
+                .filter_map(|namespace| self.identities.get(&namespace))
+                .collect(),
+            None => self.identities.values().collect(),
+        };
+        for (workload, identity) in asked.into_iter().flatten() {
             let had = change
                 .removed
                 .iter()
@@ -115,11 +133,15 @@ impl Fleet {
             return;
         };
         let workload = self.identity_of(workload);
-        if let Some(identity) = self.identities.get_mut(&workload) {
+        let Some(alike) = self.identities.get_mut(&workload.pod.namespace) else {
+            return;
+        };
+        if let Some(identity) = alike.get_mut(&workload) {
             identity.members.remove(name);
             if identity.members.is_empty() {
-                self.identities.remove(&workload);
+                let gone = alike.remove(&workload);
                 self.stale.remove(&workload);
+                self.release(gone.and_then(|identity| identity.ruleset));
             }
         }
     }
@@ -127,7 +149,7 @@ impl Fleet {
     /// Puts another world in place. Only rulesets whose rules mean something that differs are made anew; the others go on
     /// in the new world as they are.
     pub fn set_world(&mut self, world: World) {
-        let old = std::mem::replace(&mut self.world, world);
+        let old = std::mem::replace(&mut self.world, Arc::new(world));
         let touch = Touch::between(&old, &self.world);
         let touched: BTreeSet<PolicyNumber> = self
             .policies
@@ -135,14 +157,14 @@ impl Fleet {
             .filter(|(_, policy)| touch.touches(policy))
             .map(|(number, _)| number)
             .collect();
-        for (key, compiled) in &mut self.rulesets {
+        for (key, Shared { compiled, .. }) in &mut self.rulesets {
             let is_touched = touch.touches_all()
                 || (touch.touches_classes() && compiled.ruleset.tells_classes_apart())
                 || key.policies.iter().any(|number| touched.contains(number));
             if is_touched {
                 self.outdated.insert(key.clone());
             } else {
-                Arc::make_mut(compiled).ruleset.world = self.world.clone();
+                Arc::make_mut(compiled).ruleset.world = Arc::clone(&self.world);
             }
         }
         self.mark_outdated();
@@ -158,16 +180,19 @@ impl Fleet {
         for workload in std::mem::take(&mut self.stale) {
             match self.ruleset_for(&workload, &replaced, &mut done.made) {
                 Ok((selected, key)) => {
-                    let Some(identity) = self.identities.get_mut(&workload) else {
+                    let Some(identity) = identity_mut(&mut self.identities, &workload) else {
                         continue;
                     };
                     identity.selected = selected;
-                    // A touched ruleset has the key it had: its policies are the same, and the world is not.
-                    identity.ruleset = Some(key);
+                    let before = identity.ruleset.replace(key.clone());
                     done.switched.extend(identity.members.iter().cloned());
+                    if let Some(shared) = self.rulesets.get_mut(&key) {
+                        shared.users += 1;
+                    }
+                    self.release(before);
                 }
                 Err(error) => {
-                    let members = self.identities.get(&workload);
+                    let members = identity_mut(&mut self.identities, &workload);
                     let members = members.into_iter().flat_map(|identity| &identity.members);
                     done.refused
                         .extend(members.map(|member| (Arc::clone(member), error.clone())));
@@ -175,7 +200,6 @@ impl Fleet {
             }
         }
         self.replaced = Some(replaced);
-        self.forget_unused();
         done.switched.sort_unstable();
         done
     }
@@ -183,13 +207,18 @@ impl Fleet {
     /// The ruleset of a workload, as of the last [`compile`](Self::compile).
     pub fn ruleset(&self, name: &str) -> Option<&Arc<Compiled>> {
         let workload = self.workloads.get(name)?.clone();
-        let identity = self.identities.get(&self.identity_of(workload))?;
-        self.rulesets.get(identity.ruleset.as_ref()?)
+        let workload = self.identity_of(workload);
+        let identity = self
+            .identities
+            .get(&workload.pod.namespace)?
+            .get(&workload)?;
+        let shared = self.rulesets.get(identity.ruleset.as_ref()?)?;
+        Some(&shared.compiled)
     }
 
     /// Every ruleset, each once.
     pub fn rulesets(&self) -> impl Iterator<Item = &Arc<Compiled>> {
-        self.rulesets.values()
+        self.rulesets.values().map(|shared| &shared.compiled)
     }
 
     fn ruleset_for(
@@ -222,7 +251,14 @@ impl Fleet {
                 settings: &self.settings,
             };
             let compiled = compile_selected(policies, replaced, here)?;
-            self.rulesets.insert(key.clone(), Arc::new(compiled));
+            let compiled = Arc::new(compiled);
+            match self.rulesets.get_mut(&key) {
+                Some(shared) => shared.compiled = compiled,
+                None => {
+                    let shared = Shared { compiled, users: 0 };
+                    self.rulesets.insert(key.clone(), shared);
+                }
+            }
             self.outdated.remove(&key);
             *made += 1;
         }
@@ -237,7 +273,7 @@ impl Fleet {
     }
 
     fn mark_outdated(&mut self) {
-        for (workload, identity) in &self.identities {
+        for (workload, identity) in self.identities.values().flatten() {
             let key = identity.ruleset.as_ref();
             if key.is_some_and(|key| self.outdated.contains(key)) {
                 self.stale.insert(workload.clone());
@@ -247,7 +283,11 @@ impl Fleet {
 
     fn join(&mut self, name: Arc<str>, workload: Workload) {
         let workload = self.identity_of(workload);
-        let identity = self.identities.entry(workload.clone()).or_default();
+        let alike = self
+            .identities
+            .entry(workload.pod.namespace.clone())
+            .or_default();
+        let identity = alike.entry(workload.clone()).or_default();
         if identity.members.is_empty() {
             self.stale.insert(workload);
         }
@@ -272,7 +312,7 @@ impl Fleet {
             .collect();
         // Until they are compiled, workloads keep the ruleset they had.
         let mut had: BTreeMap<Arc<str>, Option<RulesetKey>> = BTreeMap::new();
-        for identity in before.into_values() {
+        for identity in before.into_values().flat_map(BTreeMap::into_values) {
             for member in identity.members {
                 had.insert(member, identity.ruleset.clone());
             }
@@ -280,21 +320,43 @@ impl Fleet {
         for (name, workload) in workloads {
             self.join(Arc::clone(&name), workload.clone());
             let workload = self.identity_of(workload);
-            if let (Some(identity), Some(ruleset)) =
-                (self.identities.get_mut(&workload), had.remove(&name))
-            {
+            if let (Some(identity), Some(ruleset)) = (
+                identity_mut(&mut self.identities, &workload),
+                had.remove(&name),
+            ) {
                 identity.ruleset = identity.ruleset.take().or(ruleset);
             }
         }
+        for shared in self.rulesets.values_mut() {
+            shared.users = 0;
+        }
+        let identities = self.identities.values().flat_map(BTreeMap::values);
+        for key in identities.filter_map(|identity| identity.ruleset.as_ref()) {
+            if let Some(shared) = self.rulesets.get_mut(key) {
+                shared.users += 1;
+            }
+        }
+        self.rulesets.retain(|_, shared| shared.users > 0);
     }
 
-    fn forget_unused(&mut self) {
-        let used: BTreeSet<&RulesetKey> = self
-            .identities
-            .values()
-            .filter_map(|identity| identity.ruleset.as_ref())
-            .collect();
-        self.rulesets.retain(|key, _| used.contains(key));
-        self.outdated.retain(|key| self.rulesets.contains_key(key));
+    /// One identity less uses a ruleset; the last one takes it away.
+    fn release(&mut self, key: Option<RulesetKey>) {
+        let Some(key) = key else { return };
+        if let Some(shared) = self.rulesets.get_mut(&key) {
+            shared.users -= 1;
+            if shared.users == 0 {
+                self.rulesets.remove(&key);
+                self.outdated.remove(&key);
+            }
+        }
     }
+}
+
+fn identity_mut<'f>(
+    identities: &'f mut BTreeMap<Option<Arc<str>>, BTreeMap<Workload, Identity>>,
+    workload: &Workload,
+) -> Option<&'f mut Identity> {
+    identities
+        .get_mut(&workload.pod.namespace)?
+        .get_mut(workload)
 }

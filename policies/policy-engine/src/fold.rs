@@ -45,7 +45,16 @@ impl Ruleset {
         ip: IpAddr,
         leases: &[LeaseRules],
     ) -> Result<Vec<Step>, LimitError> {
-        let node = self.node(ip);
+        self.fold_at(lists, ip, self.node(ip), leases)
+    }
+
+    pub(crate) fn fold_at(
+        &self,
+        lists: &mut Lists,
+        ip: IpAddr,
+        node: &Node,
+        leases: &[LeaseRules],
+    ) -> Result<Vec<Step>, LimitError> {
         let mut by_expiry: BTreeMap<Time, Vec<ByRuling<Vec<u32>>>> = BTreeMap::new();
         for lease in leases {
             let clauses = self.counting(ip, node, &lease.rules);

@@ -40,6 +40,7 @@ mod question;
 mod reason;
 pub mod reference;
 mod ruleset;
+mod starts;
 #[cfg(any(test, feature = "testing"))]
 #[expect(
     clippy::unwrap_used,

@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::limits::{LimitError, MAX_LISTS, MAX_PORT_ROWS};
 use crate::numbering::{index, number};
@@ -14,8 +15,8 @@ pub struct ListId(pub u32);
 /// never changes and may be read from many threads, by whoever folds.
 #[derive(Debug, Clone, Default)]
 pub struct Lists {
-    lists: Vec<PortList>,
-    ids: HashMap<PortList, ListId>,
+    lists: Vec<Arc<PortList>>,
+    ids: HashMap<Arc<PortList>, ListId>,
     /// Folds that were made before, as many as lists may be: what matches there, in both rulings, to the list.
     pub(crate) folds: HashMap<FoldKey, ListId>,
 }
@@ -33,7 +34,7 @@ impl Lists {
     }
 
     /// All lists; the position is the number.
-    pub fn all(&self) -> &[PortList] {
+    pub fn all(&self) -> &[Arc<PortList>] {
         &self.lists
     }
 
@@ -50,7 +51,8 @@ impl Lists {
             });
         }
         let id = ListId(number(self.lists.len()));
-        self.lists.push(list.clone());
+        let list = Arc::new(list);
+        self.lists.push(Arc::clone(&list));
         self.ids.insert(list, id);
         Ok(id)
     }

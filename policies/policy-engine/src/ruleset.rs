@@ -12,6 +12,7 @@ use crate::names::NameIndex;
 use crate::numbering::index;
 use crate::question::QuestionFilters;
 use crate::reason::{Reason, ReasonId};
+use crate::starts::Starts;
 
 /// Allow or deny.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -70,7 +71,7 @@ impl<T> ByRuling<T> {
 /// Cheap to read from many threads. The port lists it numbers are in the [`Lists`](crate::Lists) it was compiled with.
 #[derive(Debug, Clone)]
 pub struct Ruleset {
-    pub(crate) world: World,
+    pub(crate) world: Arc<World>,
     pub(crate) settings: Settings,
     /// The policies that select the workload in either ruling, in the order of the walk.
     pub(crate) policies: Vec<Arc<Policy>>,
@@ -81,6 +82,7 @@ pub struct Ruleset {
     pub(crate) questions: QuestionFilters,
     pub(crate) shapes: Vec<Shape>,
     pub(crate) nodes: Vec<Node>,
+    pub(crate) starts: Starts,
     pub(crate) statics: Vec<(IpNet, ListId)>,
     /// Whether a rule holds for some classes of address and not for others.
     pub(crate) tells_classes_apart: bool,
@@ -198,6 +200,13 @@ impl Ruleset {
         !self.chains.enforced.filters.is_empty()
     }
 
+    /// Whether names are filtered in either ruling: only then does anybody ask for resolvers around the filter.
+    pub(crate) fn filters_in_any_ruling(&self) -> bool {
+        Ruling::BOTH
+            .iter()
+            .any(|ruling| !self.chains.of(*ruling).filters.is_empty())
+    }
+
     /// Whether the workload's look-ups must pass the interceptor: names are filtered, or answers are of use to a rule, in
     /// either ruling.
     pub fn redirects_dns(&self) -> bool {
@@ -232,10 +241,7 @@ impl Ruleset {
     /// The longest prefix that covers `ip`.
     pub(crate) fn node(&self, ip: IpAddr) -> &Node {
         let ip = ip.to_canonical();
-        let full = IpNet::from(ip);
-        // The last prefix that sorts at or before the address; those that cover the address are among its covers.
-        let after = self.nodes.partition_point(|node| node.net <= full);
-        let mut at = after.checked_sub(1);
+        let mut at = self.starts.last_at_or_before(ip);
         let mut found = None;
         while let Some(index) = at {
             let node = &self.nodes[index];

@@ -1,5 +1,6 @@
 //! From the rules of a policy to clauses, names and questions.
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 use dns_names::NamePattern;
 use ipnet::IpNet;
@@ -21,7 +22,7 @@ use crate::port_list::{intersect, normalised};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Here<'a> {
     pub(crate) workload: &'a Workload,
-    pub(crate) world: &'a World,
+    pub(crate) world: &'a Arc<World>,
     pub(crate) settings: &'a Settings,
 }
 

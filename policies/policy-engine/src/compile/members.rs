@@ -47,7 +47,11 @@ pub(crate) fn is_of(
     } = peer;
     let in_namespaces = || {
         namespaces.as_ref().is_none_or(|selector| {
-            selector.is_empty() || selector.matches(&cluster.namespace_labels(of))
+            selector.is_empty()
+                || match cluster.namespaces.get(of) {
+                    Some(labels) => selector.matches(labels),
+                    None => selector.matches(&cluster.namespace_labels(of)),
+                }
         })
     };
     let as_account =

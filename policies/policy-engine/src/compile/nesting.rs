@@ -131,7 +131,10 @@ fn named_prefixes(ruleset: &Ruleset, changes: &Changes) -> BTreeSet<IpNet> {
         nets.extend(prefixes_of_classes(world));
     }
     if ruleset.settings.guards {
-        nets.extend(metadata_addresses().chain(DOH_ADDRESSES).map(IpNet::from));
+        nets.extend(metadata_addresses().map(IpNet::from));
+        if ruleset.filters_in_any_ruling() {
+            nets.extend(DOH_ADDRESSES.map(IpNet::from));
+        }
     }
     nets
 }

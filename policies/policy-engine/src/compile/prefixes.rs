@@ -11,6 +11,7 @@ use crate::limits::LimitError;
 use crate::lists::{ListId, Lists};
 use crate::numbering::number;
 use crate::ruleset::{ByRuling, Node, Ruleset, Shape, in_scope};
+use crate::starts::Starts;
 use crate::walk::port_list;
 
 /// Fills in `shapes`, `nodes` and `statics`.
@@ -44,6 +45,11 @@ pub(super) fn build_prefixes(ruleset: &mut Ruleset, lists: &mut Lists) -> Result
             list,
         });
     }
+    ruleset.starts = Starts::of(ruleset.nodes.iter().map(|node| node.net));
+    ruleset.nodes.shrink_to_fit();
+    ruleset.statics.shrink_to_fit();
+    ruleset.shapes.shrink_to_fit();
+    ruleset.clauses.shrink_to_fit();
     Ok(())
 }
 
@@ -142,7 +148,7 @@ fn facts_of(ruleset: &Ruleset, net: IpNet) -> GuardFacts {
     resolver_ports.dedup();
     GuardFacts {
         metadata: metadata_addresses().any(|address| address == ip),
-        doh: DOH_ADDRESSES.contains(&ip),
+        doh: ruleset.filters_in_any_ruling() && DOH_ADDRESSES.contains(&ip),
         resolver_ports,
     }
 }

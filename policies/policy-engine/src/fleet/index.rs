@@ -26,13 +26,23 @@ pub(super) struct Change {
     pub(super) added: Vec<Arc<Policy>>,
     /// The ids that staged policies among them replace or remove, or no longer do.
     pub(super) replaces: BTreeSet<ObjectRef>,
+    /// The namespaces whose workloads they may select; nothing: any.
+    pub(super) namespaces: Option<BTreeSet<Arc<str>>>,
 }
 
 impl PolicyIndex {
     pub(super) fn replace(&mut self, object: ObjectRef, policies: Vec<Arc<Policy>>) -> Change {
         let removed = self.objects.remove(&object).unwrap_or_default();
         let mut replaces = BTreeSet::new();
+        let mut namespaces = Some(BTreeSet::new());
         let mut note = |policy: &Policy| {
+            match (pinned_to(&policy.subject), &mut namespaces) {
+                (Some(namespace), Some(namespaces)) => {
+                    namespaces.insert(Arc::clone(namespace));
+                }
+                (None, _) => namespaces = None,
+                (Some(_), None) => {}
+            }
             if matches!(policy.standing, Standing::Staged(_)) {
                 replaces.insert(policy.id.clone());
             }
@@ -68,6 +78,7 @@ impl PolicyIndex {
             removed,
             added: policies,
             replaces,
+            namespaces,
         }
     }
 
