@@ -115,20 +115,21 @@ fn clusters(scale: Scale) {
     say("change a pod", "ms", millis(took));
 }
 
-/// What one more prefix costs a ruleset that has many, its policy included.
+/// What one more prefix costs a ruleset that has many.
 fn memory(prefixes: usize) {
     const RULESETS: usize = 20;
     let peers: Vec<Peer> = blocks(prefixes).collect();
-    let Some(before) = resident() else { return };
-    let rulesets: Vec<Compiled> = (0..RULESETS)
-        .map(|number| one(vec![policy(number, peers.clone())]))
+    let policies: Vec<Vec<Policy>> = (0..RULESETS)
+        .map(|number| vec![policy(number, peers.clone())])
         .collect();
+    let Some(before) = resident() else { return };
+    let rulesets: Vec<Compiled> = policies.into_iter().map(one).collect();
     let Some(after) = resident() else { return };
     let held: usize = rulesets.iter().map(|one| one.ruleset.statics().len()).sum();
     let bytes = float(after.saturating_sub(before)) / float(held);
     let subject = format!("{prefixes} prefixes");
     say(
-        "memory for each (ruleset, prefix), policies included",
+        "memory for each (ruleset, prefix)",
         "bytes",
         &subject,
         bytes,

@@ -133,7 +133,7 @@ impl Ruleset {
                 | ClausePeer::Outside
                 | ClausePeer::Class(_)
                 | ClausePeer::Block(_)
-                | ClausePeer::Nets(_) => false,
+                | ClausePeer::Nets(..) => false,
             })
     }
 
@@ -158,7 +158,7 @@ impl Ruleset {
             | ClausePeer::Outside
             | ClausePeer::Class(_)
             | ClausePeer::Block(_)
-            | ClausePeer::Nets(_) => false,
+            | ClausePeer::Nets(..) => false,
         };
         let filter = |clauses: &[u32]| clauses.iter().copied().filter(|c| counts(c)).collect();
         ByRuling {

@@ -165,7 +165,7 @@ pub(crate) struct Shape {
 pub(crate) struct Node {
     pub(crate) net: IpNet,
     /// Index of the longest prefix that covers it.
-    pub(crate) cover: Option<usize>,
+    pub(crate) cover: Option<u32>,
     pub(crate) shape: u32,
     pub(crate) outside: bool,
     pub(crate) list: ListId,
@@ -243,15 +243,15 @@ impl Ruleset {
         let ip = ip.to_canonical();
         let mut at = self.starts.last_at_or_before(ip);
         let mut found = None;
-        while let Some(index) = at {
-            let node = &self.nodes[index];
+        while let Some(here) = at {
+            let node = &self.nodes[here];
             if node.net.contains(&ip) {
                 found = Some(node);
                 if !is_on(Fault::ShortestPrefix) {
                     break;
                 }
             }
-            at = node.cover;
+            at = node.cover.map(index);
         }
         found.expect("the roots of both families are always there")
     }

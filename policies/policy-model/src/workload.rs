@@ -25,7 +25,7 @@ pub struct Workload {
 }
 
 /// A host endpoint, as Calico's selectors see what it holds: no pod, and in no namespace.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct HostIdentity {
     pub name: Arc<str>,
     pub labels: Labels,

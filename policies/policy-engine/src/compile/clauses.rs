@@ -25,8 +25,8 @@ pub(crate) enum ClausePeer {
     Outside,
     Class(DestinationClass),
     Block(Block),
-    /// Any of these, whatever has the address.
-    Nets(Vec<IpNet>),
+    /// Any of these, without exceptions: many addresses are one clause.
+    Nets(Vec<IpNet>, Scope),
     /// Whatever a live lease of a matching name stands on; the patterns are in the name index.
     Names {
         scope: Scope,

@@ -86,8 +86,11 @@ impl Lowering<'_> {
         match &self.rule.peers {
             Peers::Any => self.push(ClausePeer::Everywhere, false),
             Peers::Of(peers) => {
+                self.plain_blocks(peers);
                 for peer in peers {
-                    self.peer(peer);
+                    if self.plain_block(peer).is_none() {
+                        self.peer(peer);
+                    }
                 }
                 self.names();
             }
@@ -102,7 +105,7 @@ impl Lowering<'_> {
     fn push_opening(&mut self, peer: ClausePeer, names_address: bool, opens_metadata: bool) {
         for covered in self.named.within(&peer, self.here.world) {
             let named = names_address || covered.by_name;
-            let nets = ClausePeer::Nets(covered.nets);
+            let nets = ClausePeer::Nets(covered.nets, Scope::Any);
             self.out.clause(self.number, nets, covered.ports, named);
         }
         if self.rule.ports == Ports::Only(Vec::new()) {
@@ -152,7 +155,7 @@ impl Lowering<'_> {
                     .partition(|block| block.except.is_empty() && block.net.prefix_len() > 0);
                 if !narrow.is_empty() {
                     let nets = narrow.into_iter().map(|block| block.net).collect();
-                    self.push(ClausePeer::Nets(nets), true);
+                    self.push(ClausePeer::Nets(nets, Scope::Any), true);
                 }
                 for block in wide {
                     self.block(&block);
@@ -168,8 +171,35 @@ impl Lowering<'_> {
         nets.sort_unstable();
         nets.dedup();
         if !nets.is_empty() {
-            self.push(ClausePeer::Nets(nets), true);
+            self.push(ClausePeer::Nets(nets, Scope::Any), true);
         }
+    }
+
+    /// The ranges of a rule that differ in nothing else: one clause for those of a scope.
+    fn plain_blocks(&mut self, peers: &[Peer]) {
+        for scope in [Scope::Any, Scope::Outside] {
+            let mut nets: Vec<IpNet> = peers
+                .iter()
+                .filter_map(|peer| self.plain_block(peer))
+                .filter(|(_, of)| *of == scope)
+                .map(|(net, _)| net)
+                .collect();
+            nets.sort_unstable();
+            nets.dedup();
+            if !nets.is_empty() {
+                self.push(ClausePeer::Nets(nets, scope), true);
+            }
+        }
+    }
+
+    /// A range without exceptions that is not everything and opens no guard.
+    fn plain_block(&self, peer: &Peer) -> Option<(IpNet, Scope)> {
+        let Peer::Block(Block { net, except, scope }) = peer else {
+            return None;
+        };
+        let net = canonical(*net);
+        let opens = is_full_length(net) && self.block_may_open();
+        (except.is_empty() && net.prefix_len() > 0 && !opens).then_some((net, *scope))
     }
 
     fn block(&mut self, block: &Block) {

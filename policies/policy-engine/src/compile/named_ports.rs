@@ -119,9 +119,9 @@ impl NamedTargets {
             ClausePeer::Everywhere => everywhere(Scope::Any),
             ClausePeer::Outside => everywhere(Scope::Outside),
             ClausePeer::Block(Block { net, except, scope }) => vec![less(net, scope, except)],
-            ClausePeer::Nets(nets) => nets
+            ClausePeer::Nets(nets, scope) => nets
                 .into_iter()
-                .map(|net| less(net, Scope::Any, Vec::new()))
+                .map(|net| less(net, scope, Vec::new()))
                 .collect(),
             // No dialect takes named ports from a class or from names, and no pod's ports are known by either.
             ClausePeer::Class(_) | ClausePeer::Names { .. } => vec![peer],
@@ -141,7 +141,9 @@ fn holds(peer: &ClausePeer, ip: IpAddr, world: &World) -> bool {
                 && net.contains(&ip)
                 && !except.iter().any(|except| except.contains(&ip))
         }
-        ClausePeer::Nets(nets) => nets.iter().any(|net| net.contains(&ip)),
+        ClausePeer::Nets(nets, scope) => {
+            (*scope == Scope::Any || outside) && nets.iter().any(|net| net.contains(&ip))
+        }
         ClausePeer::Names { .. } => false,
     }
 }

@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
-use policy_model::{DestinationClass, Scope, World};
+use policy_model::{Block, DestinationClass, Scope, World};
 
 use super::clauses::ClausePeer;
 use crate::faults::{Fault, is_on};
@@ -65,7 +65,7 @@ impl Changes {
         for (number, clause) in (0_u32..).zip(&ruleset.clauses) {
             let block = match &clause.peer {
                 ClausePeer::Block(block) => block,
-                ClausePeer::Nets(nets) => {
+                ClausePeer::Nets(nets, _) => {
                     for net in nets {
                         begin.entry(*net).or_insert_with(Vec::new).push(number);
                     }
@@ -143,8 +143,10 @@ fn named_prefixes(ruleset: &Ruleset, changes: &Changes) -> BTreeSet<IpNet> {
 pub(super) const fn tells_classes_apart(peer: &ClausePeer) -> bool {
     match peer {
         ClausePeer::Outside | ClausePeer::Class(_) | ClausePeer::Names { .. } => true,
-        ClausePeer::Block(block) => matches!(block.scope, Scope::Outside),
-        ClausePeer::Everywhere | ClausePeer::Nets(_) => false,
+        ClausePeer::Block(Block { scope, .. }) | ClausePeer::Nets(_, scope) => {
+            matches!(scope, Scope::Outside)
+        }
+        ClausePeer::Everywhere => false,
     }
 }
 

@@ -39,7 +39,7 @@ pub(super) fn build_prefixes(ruleset: &mut Ruleset, lists: &mut Lists) -> Result
         let outside = class == DestinationClass::Outside;
         ruleset.nodes.push(Node {
             net,
-            cover,
+            cover: cover.map(number),
             shape: shape_number,
             outside,
             list,
@@ -100,7 +100,7 @@ impl Everywhere {
                 ClausePeer::Everywhere => true,
                 ClausePeer::Outside => class == DestinationClass::Outside,
                 ClausePeer::Class(wanted) => *wanted == class,
-                ClausePeer::Block(_) | ClausePeer::Nets(_) | ClausePeer::Names { .. } => false,
+                ClausePeer::Block(_) | ClausePeer::Nets(..) | ClausePeer::Names { .. } => false,
             })
             .map(|(number, _)| number)
             .collect()
@@ -114,7 +114,7 @@ impl Everywhere {
             .copied()
             .filter(|block| match &ruleset.clause(*block).peer {
                 ClausePeer::Block(block) => in_scope(block.scope, outside),
-                ClausePeer::Nets(_) => true,
+                ClausePeer::Nets(_, scope) => in_scope(*scope, outside),
                 ClausePeer::Everywhere
                 | ClausePeer::Outside
                 | ClausePeer::Class(_)

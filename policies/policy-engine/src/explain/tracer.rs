@@ -159,7 +159,7 @@ impl Tracer<'_> {
             | ClausePeer::Outside
             | ClausePeer::Class(_)
             | ClausePeer::Block(_)
-            | ClausePeer::Nets(_) => {
+            | ClausePeer::Nets(..) => {
                 if self
                     .ruleset
                     .shape(node.shape)

@@ -145,7 +145,7 @@ fn pinned_to(subject: &Subject) -> Option<&Arc<str>> {
         Subject::Kubernetes(subject) => subject.namespace.as_ref(),
         Subject::Endpoints(expression) => pinned_by(expression),
         Subject::Addressed(subject) => pinned_by(&subject.endpoints),
-        Subject::All | Subject::Plain(_) | Subject::HostEndpoint(_) => None,
+        Subject::All | Subject::Plain(_) | Subject::Nodes(_) | Subject::HostEndpoint(_) => None,
     }
 }
 
