@@ -1,6 +1,6 @@
 //! From policy files in their dialects to the model: YAML or JSON text in, policies and diagnostics out.
 //!
-//! [`read`] reads every document of one file, finds the dialect of each object by apiVersion and kind, and lowers it.
+//! [`read()`] reads every document of one file, finds the dialect of each object by apiVersion and kind, and lowers it.
 //! Nothing is silently ignored: what a dialect's own admission would refuse is `refused` and gives no policy, a rule
 //! that cannot be enforced is `closed`, what may surprise is a `lint`; each has a [`Code`](codes::Code) and its place.
 //!

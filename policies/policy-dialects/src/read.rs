@@ -18,7 +18,7 @@ pub struct Reading {
     /// In the order of the text.
     pub policies: Vec<Policy>,
     /// What policies select and speak of: network sets and host endpoints, and, with
-    /// [`Others::World`](crate::Others::World), namespaces, pods, nodes and services.
+    /// [`Others::World`], namespaces, pods, nodes and services.
     pub cluster: Cluster,
     /// File by file, in the order of the text.
     pub diagnostics: Vec<Diagnostic>,
