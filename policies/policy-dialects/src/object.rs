@@ -174,16 +174,16 @@ fn report_foreign(
         .get("metadata")
         .and_then(|metadata| metadata.get_str("namespace"));
     findings.begin_object(name.map(|name| ObjectRef::new(kind, namespace, name)));
-    let policies = catalog::policy_kinds();
     if catalog::is_for_later(group, kind) {
         findings.report_help(
             codes::UNSUPPORTED_DIALECT,
             kind_node,
             format!("{kind} of `{group}` is not supported yet, so it is not enforced"),
-            format!("supported now: {}", listed(&policies)),
+            "leave it out, or write what it allows as an `EgressPolicy` of `egret.dev/v1alpha1`",
         );
         return;
     }
+    let policies = catalog::policy_kinds();
     let near = nearest(kind, &policies).and_then(|near| {
         let known = catalog::kinds().find(|known| known.kind == near)?;
         Some((near, known.group, *known.versions.last()?))
