@@ -20,7 +20,7 @@ use policy_engine::{Flow, PortVerdict, QuestionRuling, Ruling, Verdict};
 use policy_model::{DenyStyle, PortMatch, Protocol, RefusalCode, Time};
 
 use crate::packets::{Oddity, first_packet};
-use crate::player::{Player, Tables, answers, play, terms};
+use crate::player::{Player, Tables, answers, for_tables, play, terms};
 
 /// Whose sockets these are.
 pub(crate) const COMMAND: WorkloadId = WorkloadId(7);
@@ -162,6 +162,7 @@ impl Engine for HostEngine {
     }
 
     fn run(&mut self, trial: &Trial<'_>) -> Result<Observed, EngineError> {
+        for_tables(trial, self.name())?;
         let tables = HostTables::new(&self.faults);
         Ok(match &trial.kind {
             TrialKind::Flow {

@@ -23,7 +23,7 @@ use testkit::as_root;
 
 use crate::corpus::files;
 use crate::host::{Fate, how, intercepted, to_resolver, verdict, would};
-use crate::player::{Player, answers, play};
+use crate::player::{Player, answers, for_tables, play};
 use crate::suite;
 
 pub(crate) use world::World;
@@ -64,6 +64,7 @@ impl Engine for KernelEngine {
     }
 
     fn run(&mut self, trial: &Trial<'_>) -> Result<Observed, EngineError> {
+        for_tables(trial, self.name())?;
         for _ in 0..TRIES {
             let Asked { outcome, in_time } = self.ask(trial)?;
             if in_time {

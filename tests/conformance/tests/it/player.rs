@@ -10,7 +10,7 @@ use dns_names::Resolution;
 use ebpf_abi::plan::{Batch, Op, WorkloadId};
 use ebpf_abi::{Event, workload_flags};
 use gateway_state::{GatewayState, Mode, Plan, PolicyError, WorkloadView};
-use policy_cases::{EngineError, Response, Trial};
+use policy_cases::{EngineError, Response, Trial, TrialKind};
 use policy_engine::{LimitError, Reason};
 use policy_model::{Policy, Settings, Time, Workload, World};
 
@@ -146,6 +146,28 @@ pub(crate) fn play<T: Tables>(
         opened?;
     }
     Ok(player)
+}
+
+/// Whether the tables can answer a trial: they hold addresses, and do not know yet where a Service leads.
+pub(crate) fn for_tables(trial: &Trial<'_>, engine: &'static str) -> Result<(), EngineError> {
+    let TrialKind::Flow {
+        addresses,
+        protocol,
+        port,
+        ..
+    } = &trial.kind
+    else {
+        return Ok(());
+    };
+    let cluster = &trial.scene.world.cluster;
+    let leads = |ip: &IpAddr| cluster.backends(*ip, *protocol, *port).is_some();
+    if addresses.iter().any(leads) {
+        return Err(EngineError::Unsupported {
+            engine,
+            why: "the tables do not know where a Service leads".into(),
+        });
+    }
+    Ok(())
 }
 
 /// The trusted answers, earliest first.
