@@ -21,6 +21,7 @@ extern crate alloc;
 mod row;
 
 pub mod address;
+pub mod capacity;
 mod event;
 mod flow;
 pub mod globals;

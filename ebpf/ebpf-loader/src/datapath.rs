@@ -30,10 +30,12 @@ pub enum ApplyError {
     },
 }
 
-/// The one refusal that has a common reason (`E2BIG`: the table has as many entries as it was made for).
+/// The one refusal that has a common reason: the table has as many entries as it was made for (`E2BIG` of hash tables,
+/// `ENOSPC` of prefix tables).
 fn full_hint(error: &io::Error) -> &'static str {
     const E2BIG: i32 = 7;
-    if error.raw_os_error() == Some(E2BIG) {
+    const ENOSPC: i32 = 28;
+    if matches!(error.raw_os_error(), Some(E2BIG | ENOSPC)) {
         ": it is full"
     } else {
         ""

@@ -146,3 +146,42 @@ fn io_error(error: MapError) -> io::Error {
         io::Error::other(error)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use aya::Ebpf;
+    use aya::maps::Map;
+    use ebpf_abi::capacity;
+    use ebpf_abi::globals::maps;
+
+    use crate::object;
+
+    /// The ledger counts by these numbers: what it lets through, the kernel must have room for.
+    #[test]
+    fn the_tables_have_the_capacity_that_is_counted_by() {
+        let root = nix::unistd::geteuid().is_root();
+        assert!(
+            root || std::env::var_os("CI").is_none(),
+            "making tables needs root, and CI is set"
+        );
+        if !root {
+            return;
+        }
+        let loaded = Ebpf::load(object::OBJECT).unwrap();
+        for (name, rows) in [
+            (maps::WORKLOADS, capacity::WORKLOADS),
+            (maps::LEARNED, capacity::LEARNED),
+            (maps::PREFIXES, capacity::PREFIXES),
+            (maps::PORTS, capacity::PORTS),
+            (maps::SLOTS, capacity::SLOTS),
+            (maps::ORIGINS, capacity::SLOTS),
+        ] {
+            let map = loaded.map(name).unwrap();
+            let (Map::HashMap(table) | Map::LpmTrie(table)) = map else {
+                panic!("{name} is {map:?}");
+            };
+            let found = table.info().unwrap().max_entries();
+            assert_eq!(usize::try_from(found).unwrap(), rows, "{name}");
+        }
+    }
+}

@@ -9,8 +9,9 @@ use crate::gate::{Gate, gate};
 use crate::memory::{Recall, forget, remember, remembered};
 use crate::packet::protocol;
 use crate::report::{Story, effective, tell};
-use crate::rule::{Age, Ruling, Target, rule};
+use crate::rule::{Age, Ruling, rule};
 use crate::seams::{Fault, Flow, Maps, Socket};
+use crate::target::Target;
 
 /// Index of the loopback device in every network namespace.
 const LOOPBACK_DEVICE: u32 = 1;
@@ -30,20 +31,6 @@ pub enum CallAction {
 /// address something is open at (resolvers connect to each answer to sort them), and the packets are judged.
 #[inline(always)]
 pub fn connect<M: Maps, S: Socket>(maps: &M, socket: &S, target: &Target) -> CallAction {
-    let target = canonical(target);
-    let epoch = maps.epoch();
-    let id = socket.cgroup();
-    let Some(row) = workload(maps, id) else {
-        return refuse(
-            maps,
-            socket,
-            Hook::Connect,
-            id,
-            &target,
-            &WorkloadRow::default(),
-            Cause::UnknownWorkload,
-        );
-    };
     let opens = is_connection(target.protocol);
     if opens && let Some(flow) = socket.flow() {
         // A new flow, whatever the socket was before. A denial that looks like loss lets the call go on: its packet
@@ -51,24 +38,11 @@ pub fn connect<M: Maps, S: Socket>(maps: &M, socket: &S, target: &Target) -> Cal
         flow.set_flags(flow.flags() & !flow_flags::INBOUND);
         forget(flow);
     }
-    match gate(maps, id, &row, &target) {
-        Gate::Rules => {}
-        Gate::OwnSlot => return CallAction::Allow,
-        Gate::ForeignSlot => {
-            return refuse(
-                maps,
-                socket,
-                Hook::Connect,
-                id,
-                &target,
-                &row,
-                Cause::ForeignSlot,
-            );
-        }
-        Gate::Resolver(slot) => {
-            return redirect(maps, socket, Hook::Connect, id, &target, &row, slot);
-        }
-    }
+    let call = match Call::enter(maps, socket, Hook::Connect, target) {
+        Ok(call) => call,
+        Err(action) => return action,
+    };
+    let Call { id, target, .. } = call;
     if !opens && is_loopback(&target.address) {
         return CallAction::Allow;
     }
@@ -81,21 +55,21 @@ pub fn connect<M: Maps, S: Socket>(maps: &M, socket: &S, target: &Target) -> Cal
             ..target
         }
     };
-    let mut ruling = rule(maps, row.ruleset, &asked, Age::New);
+    let mut ruling = rule(maps, call.row.ruleset, &asked, Age::New);
     if opens && !ruling.allows() && is_loopback(&target.address) {
         let anywhere = ([0; 16], 0);
         if socket.receiver(&anywhere, &target) == Some(id) {
             ruling = Ruling::open(Cause::OwnListener);
         }
     }
-    let allowed = matches!(effective(&row, &ruling), Verdict::Allow);
+    let allowed = matches!(effective(&call.row, &ruling), Verdict::Allow);
     if opens && allowed {
         if let Some(flow) = socket.make_flow() {
             flow.set_workload(id);
             flow.set_pid(socket.who().pid);
             // Which of the sockets on a port receives depends on the source, which only the packet has.
             if !matches!(ruling.cause, Cause::OwnListener) {
-                remember(maps, flow, &target, ruling.lease, epoch);
+                remember(maps, flow, &target, ruling.lease, call.epoch);
             }
         }
     } else if let Some(flow) = socket.flow() {
@@ -104,44 +78,17 @@ pub fn connect<M: Maps, S: Socket>(maps: &M, socket: &S, target: &Target) -> Cal
     if !opens && allowed {
         return CallAction::Allow;
     }
-    finish(maps, socket, Hook::Connect, id, &target, &row, &ruling)
+    call.finish(&ruling)
 }
 
 /// `sendto` and `sendmsg` of an unconnected UDP socket: the datagram is judged here, where the caller is known.
 #[inline(always)]
 pub fn sendmsg<M: Maps, S: Socket>(maps: &M, socket: &S, target: &Target) -> CallAction {
-    let target = canonical(target);
-    let epoch = maps.epoch();
-    let id = socket.cgroup();
-    let Some(row) = workload(maps, id) else {
-        return refuse(
-            maps,
-            socket,
-            Hook::Sendmsg,
-            id,
-            &target,
-            &WorkloadRow::default(),
-            Cause::UnknownWorkload,
-        );
+    let call = match Call::enter(maps, socket, Hook::Sendmsg, target) {
+        Ok(call) => call,
+        Err(action) => return action,
     };
-    match gate(maps, id, &row, &target) {
-        Gate::Rules => {}
-        Gate::OwnSlot => return CallAction::Allow,
-        Gate::ForeignSlot => {
-            return refuse(
-                maps,
-                socket,
-                Hook::Sendmsg,
-                id,
-                &target,
-                &row,
-                Cause::ForeignSlot,
-            );
-        }
-        Gate::Resolver(slot) => {
-            return redirect(maps, socket, Hook::Sendmsg, id, &target, &row, slot);
-        }
-    }
+    let Call { target, epoch, .. } = call;
     // Who receives on loopback is only known once the packet has its source.
     if is_loopback(&target.address) {
         return CallAction::Allow;
@@ -149,7 +96,7 @@ pub fn sendmsg<M: Maps, S: Socket>(maps: &M, socket: &S, target: &Target) -> Cal
     let flow = socket.make_flow();
     let mut age = Age::New;
     if let Some(flow) = flow {
-        flow.set_workload(id);
+        flow.set_workload(call.id);
         flow.set_pid(socket.who().pid);
         match remembered(maps, flow, &target, epoch) {
             Recall::Current => return CallAction::Allow,
@@ -157,13 +104,13 @@ pub fn sendmsg<M: Maps, S: Socket>(maps: &M, socket: &S, target: &Target) -> Cal
             Recall::Other => {}
         }
     }
-    let ruling = rule(maps, row.ruleset, &target, age);
+    let ruling = rule(maps, call.row.ruleset, &target, age);
     if let Some(flow) = flow
-        && matches!(effective(&row, &ruling), Verdict::Allow)
+        && matches!(effective(&call.row, &ruling), Verdict::Allow)
     {
         remember(maps, flow, &target, ruling.lease, epoch);
     }
-    finish(maps, socket, Hook::Sendmsg, id, &target, &row, &ruling)
+    call.finish(&ruling)
 }
 
 /// `recvmsg` and `getpeername`: the server the program asked, where the kernel names the slot.
@@ -194,72 +141,88 @@ pub(crate) fn workload<M: Maps>(maps: &M, id: u64) -> Option<WorkloadRow> {
     }
 }
 
-/// Sends a question to its slot. A socket bound to a device cannot reach the interceptor, and must not reach the
-/// server instead.
-#[inline(always)]
-fn redirect<M: Maps, S: Socket>(
-    maps: &M,
-    socket: &S,
+/// A call that the rules decide: who makes it, and where it goes.
+struct Call<'a, M, S> {
+    maps: &'a M,
+    socket: &'a S,
     hook: Hook,
     id: u64,
-    target: &Target,
-    row: &WorkloadRow,
-    slot: u16,
-) -> CallAction {
-    let device = socket.bound_device();
-    if device != 0 && device != LOOPBACK_DEVICE {
-        return refuse(maps, socket, hook, id, target, row, Cause::BoundDevice);
-    }
-    let address = match to_v4(&target.address) {
-        Some(_) => slot::v4(slot),
-        None => slot::v6(maps.interceptor_port(), slot),
-    };
-    CallAction::Redirect(address)
+    row: WorkloadRow,
+    target: Target,
+    /// Read before the rules: what they say is never stamped with a later one.
+    epoch: u32,
 }
 
-#[inline(always)]
-fn refuse<M: Maps, S: Socket>(
-    maps: &M,
-    socket: &S,
-    hook: Hook,
-    id: u64,
-    target: &Target,
-    row: &WorkloadRow,
-    cause: Cause,
-) -> CallAction {
-    finish(maps, socket, hook, id, target, row, &Ruling::closed(cause))
-}
-
-/// Tells of the ruling and turns it into an action. A denial that looks like loss is left to the packet.
-#[inline(always)]
-fn finish<M: Maps, S: Socket>(
-    maps: &M,
-    socket: &S,
-    hook: Hook,
-    id: u64,
-    target: &Target,
-    row: &WorkloadRow,
-    ruling: &Ruling,
-) -> CallAction {
-    let denied = matches!(effective(row, ruling), Verdict::Deny);
-    if denied && matches!(ruling.style, Style::Drop) {
-        return CallAction::Allow;
+impl<'a, M: Maps, S: Socket> Call<'a, M, S> {
+    /// Finds who calls, and sees to slots and resolvers. An error is what becomes of a call that is no matter of rules.
+    #[inline(always)]
+    fn enter(maps: &'a M, socket: &'a S, hook: Hook, target: &Target) -> Result<Self, CallAction> {
+        let epoch = maps.epoch();
+        let id = socket.cgroup();
+        let row = workload(maps, id);
+        let call = Self {
+            maps,
+            socket,
+            hook,
+            id,
+            row: row.unwrap_or_default(),
+            target: canonical(target),
+            epoch,
+        };
+        if row.is_none() {
+            return Err(call.refuse(Cause::UnknownWorkload));
+        }
+        match gate(maps, id, &call.row, &call.target) {
+            Gate::Rules => Ok(call),
+            Gate::OwnSlot => Err(CallAction::Allow),
+            Gate::ForeignSlot => Err(call.refuse(Cause::ForeignSlot)),
+            Gate::Resolver(slot) => Err(call.redirect(slot)),
+        }
     }
-    let story = Story {
-        hook,
-        workload: id,
-        row,
-        target,
-        local_port: socket.local_port(),
-        length: 0,
-        age: Age::New,
-        pid: 0,
-    };
-    tell(maps, socket, &story, ruling);
-    if denied {
-        CallAction::Deny
-    } else {
-        CallAction::Allow
+
+    /// Sends a question to its slot. A socket bound to a device cannot reach the interceptor, and must not reach the
+    /// server instead.
+    #[inline(always)]
+    fn redirect(&self, slot: u16) -> CallAction {
+        let device = self.socket.bound_device();
+        if device != 0 && device != LOOPBACK_DEVICE {
+            return self.refuse(Cause::BoundDevice);
+        }
+        let address = match to_v4(&self.target.address) {
+            Some(_) => slot::v4(slot),
+            None => slot::v6(self.maps.interceptor_port(), slot),
+        };
+        CallAction::Redirect(address)
+    }
+
+    #[inline(always)]
+    fn refuse(&self, cause: Cause) -> CallAction {
+        self.finish(&Ruling::closed(cause))
+    }
+
+    /// Tells of the ruling and turns it into an action. A denial that looks like loss is left to the packet.
+    #[inline(always)]
+    fn finish(&self, ruling: &Ruling) -> CallAction {
+        let denied = matches!(effective(&self.row, ruling), Verdict::Deny);
+        if denied && matches!(ruling.style, Style::Drop) {
+            return CallAction::Allow;
+        }
+        let story = Story {
+            hook: self.hook,
+            workload: self.id,
+            row: &self.row,
+            target: &self.target,
+            local_port: self.socket.local_port(),
+            length: 0,
+            age: Age::New,
+            pid: 0,
+        };
+        tell(self.maps, self.socket, &story, ruling);
+        if denied {
+            CallAction::Deny
+        } else {
+            CallAction::Allow
+        }
     }
 }
 

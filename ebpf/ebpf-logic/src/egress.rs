@@ -8,8 +8,9 @@ use crate::gate::{Gate, gate};
 use crate::memory::{Recall, fragment_words, recall, remember, remembered, stamped};
 use crate::packet::{Fragment, Header, glance, protocol, read};
 use crate::report::{Story, effective, tell};
-use crate::rule::{Age, Ruling, Target, rule};
+use crate::rule::{Age, Ruling, rule};
 use crate::seams::{Fault, Flow, Maps, Packet, Socket};
+use crate::target::Target;
 
 /// Where the flags stand in a TCP header, and those of a SYN-ACK.
 const TCP_FLAGS: u32 = 13;

@@ -3,8 +3,8 @@
 use ebpf_abi::{SlotKey, WorkloadRow, slot, workload_flags};
 
 use crate::packet::protocol;
-use crate::rule::Target;
 use crate::seams::{Fault, Maps};
+use crate::target::Target;
 
 /// Where a target stands before the rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -16,8 +16,8 @@ use ebpf_abi::{
     SlotOrigin, WorkloadKey, WorkloadRow,
 };
 
-use crate::rule::Target;
 use crate::seams::{Fault, Flow, Maps, Packet, Socket, Who};
+use crate::target::Target;
 
 /// Tables, clocks and events.
 #[derive(Debug, Default)]

@@ -27,13 +27,15 @@ mod packet;
 mod report;
 mod rule;
 mod seams;
+mod target;
 
 pub use call::{CallAction, connect, sendmsg, undo};
 pub use egress::{PacketAction, egress};
 pub use ingress::{ingress, socket_made};
 pub use packet::{Fragment, Header, glance, parse, protocol};
-pub use rule::{Age, Ruling, Target, rule};
+pub use rule::{Age, Ruling, rule};
 pub use seams::{Fault, Flow, Maps, Packet, Socket, Who};
+pub use target::Target;
 
 /// A flow without an end of its own (all but TCP) is established while packets come at least this often. The value is
 /// conntrack's for UDP streams.

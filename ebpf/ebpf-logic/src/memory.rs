@@ -9,8 +9,8 @@ use ebpf_abi::address::Address;
 
 use crate::IDLE_NS;
 use crate::packet::protocol;
-use crate::rule::Target;
 use crate::seams::{Fault, Flow, Maps};
+use crate::target::Target;
 
 const STAMP_BITS: u32 = 22;
 const STAMP_MASK: u64 = (1 << STAMP_BITS) - 1;

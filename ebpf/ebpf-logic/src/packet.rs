@@ -3,8 +3,8 @@
 use ebpf_abi::Cause;
 use ebpf_abi::address::{Address, from_v4};
 
-use crate::rule::Target;
 use crate::seams::{Fault, Maps, Packet};
+use crate::target::Target;
 
 /// Protocol numbers (IANA) that have ports, types or a meaning of their own here.
 pub mod protocol {

@@ -2,8 +2,9 @@
 
 use ebpf_abi::{Cause, Event, Hook, Verdict, WorkloadRow, event_flags, workload_flags};
 
-use crate::rule::{Age, Ruling, Target};
+use crate::rule::{Age, Ruling};
 use crate::seams::{Maps, Socket};
+use crate::target::Target;
 
 /// What an event tells besides the ruling.
 pub(crate) struct Story<'a> {

@@ -1,17 +1,9 @@
 //! The look-up: learned steps by time, then prefixes, then the port list.
 
-use ebpf_abi::address::Address;
 use ebpf_abi::{Cause, LearnedKey, LearnedRow, PortKey, PrefixKey, Step, Style, Verdict};
 
 use crate::seams::{Fault, Maps};
-
-/// Where something goes. ICMP has (type << 8 | code) as its port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Target {
-    pub address: Address,
-    pub port: u16,
-    pub protocol: u8,
-}
+use crate::target::Target;
 
 /// Which step of a learned address counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use ebpf_abi::{
     WorkloadKey, WorkloadRow,
 };
 
-use crate::rule::Target;
+use crate::target::Target;
 
 /// The tables, the clock and the way out for events.
 pub trait Maps {

@@ -8,7 +8,7 @@ use aya_ebpf::helpers::generated::{bpf_map_lookup_elem, bpf_sk_storage_get};
 use aya_ebpf::macros::btf_map;
 use aya_ebpf::bindings::bpf_sock;
 use ebpf_abi::{
-    FlowRow, LearnedKey, LearnedRow, PortKey, PortRow, PrefixKey, PrefixRow, SlotKey, SlotOrigin, WorkloadKey,
+    capacity, FlowRow, LearnedKey, LearnedRow, PortKey, PortRow, PrefixKey, PrefixRow, SlotKey, SlotOrigin, WorkloadKey,
     WorkloadRow,
 };
 
@@ -17,22 +17,22 @@ const HASH: usize = BPF_MAP_TYPE_HASH as usize;
 const LPM: usize = BPF_MAP_TYPE_LPM_TRIE as usize;
 
 #[btf_map]
-pub static WORKLOADS: Table<WorkloadKey, WorkloadRow, HASH, 4096, NO_PREALLOC> = Table::new();
+pub static WORKLOADS: Table<WorkloadKey, WorkloadRow, HASH, { capacity::WORKLOADS }, NO_PREALLOC> = Table::new();
 
 #[btf_map]
-pub static LEARNED: Table<LearnedKey, LearnedRow, HASH, 1_048_576, NO_PREALLOC> = Table::new();
+pub static LEARNED: Table<LearnedKey, LearnedRow, HASH, { capacity::LEARNED }, NO_PREALLOC> = Table::new();
 
 #[btf_map]
-pub static PREFIXES: Table<PrefixKey, PrefixRow, LPM, 1_048_576, NO_PREALLOC> = Table::new();
+pub static PREFIXES: Table<PrefixKey, PrefixRow, LPM, { capacity::PREFIXES }, NO_PREALLOC> = Table::new();
 
 #[btf_map]
-pub static PORTS: Table<PortKey, PortRow, LPM, 1_048_576, NO_PREALLOC> = Table::new();
+pub static PORTS: Table<PortKey, PortRow, LPM, { capacity::PORTS }, NO_PREALLOC> = Table::new();
 
 #[btf_map]
-pub static SLOTS: Table<SlotKey, u32, HASH, 65_536, NO_PREALLOC> = Table::new();
+pub static SLOTS: Table<SlotKey, u32, HASH, { capacity::SLOTS }, NO_PREALLOC> = Table::new();
 
 #[btf_map]
-pub static ORIGINS: Table<u32, SlotOrigin, HASH, 65_536, NO_PREALLOC> = Table::new();
+pub static ORIGINS: Table<u32, SlotOrigin, HASH, { capacity::SLOTS }, NO_PREALLOC> = Table::new();
 
 #[btf_map]
 pub static FLOWS: SocketStorage<FlowRow> = SocketStorage::new();

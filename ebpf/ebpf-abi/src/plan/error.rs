@@ -33,6 +33,12 @@ pub enum PlanError {
     Steps { address: IpAddr, count: usize },
     /// Steps that do not ascend, or one without a time.
     StepOrder { address: IpAddr },
+    /// More rows than the table takes (see [`capacity`](crate::capacity)), those it has included.
+    TableFull {
+        table: &'static str,
+        rows: usize,
+        capacity: usize,
+    },
     /// Slot 0, or a slot that stands for something else.
     SlotTaken { slot: u16 },
     /// A server with two slots for one workload.
@@ -84,6 +90,16 @@ impl fmt::Display for PlanError {
                 )
             }
             Self::StepOrder { address } => write!(f, "steps of `{address}` do not ascend"),
+            Self::TableFull {
+                table,
+                rows,
+                capacity,
+            } => {
+                write!(
+                    f,
+                    "`{table}` would have {rows} rows with those in force, the limit is {capacity}"
+                )
+            }
             Self::SlotTaken { slot } => write!(f, "slot {slot} is not free"),
             Self::ServerTwice { workload, server } => {
                 write!(

@@ -41,6 +41,15 @@ pub struct Ledger {
     pub(super) slots: BTreeMap<u16, (WorkloadId, SocketAddr)>,
     pub(super) workloads: BTreeMap<WorkloadId, RulesetId>,
     pub(super) epoch: u32,
+    pub(super) rows: RowCounts,
+}
+
+/// How many rows the tables have. Lists that may stand in part count as a whole.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct RowCounts {
+    pub(super) ports: usize,
+    pub(super) prefixes: usize,
+    pub(super) learned: usize,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -65,18 +74,21 @@ impl Ledger {
                 }
             }
             Write::ListFalls(list) => {
-                self.pending.remove(list);
-                self.lists.remove(list);
+                let fallen = [self.pending.remove(list), self.lists.remove(list)];
+                let rows: usize = fallen.iter().flatten().map(|rules| list_rows(rules)).sum();
+                self.rows.ports = self.rows.ports.saturating_sub(rows);
             }
             Write::Prefix(key, row) => {
                 let ruleset = RulesetId(u32::from_be_bytes(key.ruleset));
                 let prefix = (key.bits - PrefixKey::RULESET_BITS, key.address);
-                note(&mut self.keys(ruleset).prefixes, prefix, row.is_some());
+                let keys = &mut self.rulesets.entry(ruleset).or_default().prefixes;
+                note(keys, prefix, row.is_some(), &mut self.rows.prefixes);
                 self.tidy(ruleset);
             }
             Write::Learned(key, row) => {
                 let ruleset = RulesetId(key.ruleset);
-                note(&mut self.keys(ruleset).learned, key.address, row.is_some());
+                let keys = &mut self.rulesets.entry(ruleset).or_default().learned;
+                note(keys, key.address, row.is_some(), &mut self.rows.learned);
                 self.tidy(ruleset);
             }
             Write::Origin(slot, Some(origin)) => {
@@ -105,26 +117,27 @@ impl Ledger {
 
     /// Addresses that names opened, under every ruleset.
     pub fn learned_count(&self) -> usize {
-        self.rulesets.values().map(|keys| keys.learned.len()).sum()
-    }
-
-    fn keys(&mut self, ruleset: RulesetId) -> &mut RulesetKeys {
-        self.rulesets.entry(ruleset).or_default()
+        self.rows.learned
     }
 
     /// Forgets a ruleset that has no keys left.
     fn tidy(&mut self, ruleset: RulesetId) {
-        let keys = self.keys(ruleset);
-        if keys.prefixes.is_empty() && keys.learned.is_empty() {
+        let is_empty = |keys: &RulesetKeys| keys.prefixes.is_empty() && keys.learned.is_empty();
+        if self.rulesets.get(&ruleset).is_some_and(is_empty) {
             self.rulesets.remove(&ruleset);
         }
     }
 }
 
-fn note<K: Ord>(keys: &mut BTreeSet<K>, key: K, stands: bool) {
+fn note<K: Ord>(keys: &mut BTreeSet<K>, key: K, stands: bool, count: &mut usize) {
     if stands {
-        keys.insert(key);
+        *count += usize::from(keys.insert(key));
     } else {
-        keys.remove(&key);
+        *count -= usize::from(keys.remove(&key));
     }
+}
+
+/// Rows that a list takes: its own, and the one that says whether it opens anything.
+pub(super) fn list_rows(rules: &[PortRule]) -> usize {
+    rules.len() + 1
 }

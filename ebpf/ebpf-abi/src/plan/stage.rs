@@ -4,12 +4,15 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
+use super::ledger::{RowCounts, list_rows};
 use super::rows::{learned_row, port_rows, slot_rows, table_prefix};
 use super::{
     Batch, LearnedStep, Ledger, ListId, Op, PlanError, PortRule, Prefix, RulesetId, WorkloadId,
     Write,
 };
 use crate::address::{Address, MAPPED_BITS, from_ip, from_v4};
+use crate::capacity;
+use crate::globals::maps;
 use crate::learned::LearnedKey;
 use crate::prefix::{PrefixKey, PrefixRow};
 use crate::workload::{WorkloadKey, WorkloadRow};
@@ -19,6 +22,7 @@ use crate::workload::{WorkloadKey, WorkloadRow};
 struct Draft {
     new_lists: BTreeMap<ListId, Vec<PortRule>>,
     new_prefixes: BTreeMap<RulesetId, BTreeSet<(u32, Address)>>,
+    new_learned: BTreeSet<(RulesetId, Address)>,
     /// `None`: forgotten on the way.
     new_slots: BTreeMap<u16, Option<(WorkloadId, SocketAddr)>>,
     /// Workloads that are switched, and to what.
@@ -57,7 +61,13 @@ impl Ledger {
         for op in batch.ops() {
             self.forget(op, &mut draft)?;
         }
-        self.pending.extend(draft.new_lists);
+        self.has_room(&draft)?;
+        for (list, rows) in draft.new_lists {
+            let count = list_rows(&rows);
+            if self.pending.insert(list, rows).is_none() {
+                self.rows.ports += count;
+            }
+        }
         let mut writes = draft.lists;
         writes.extend(draft.rules);
         writes.extend(draft.slots);
@@ -176,6 +186,7 @@ impl Ledger {
             ruleset: ruleset.0,
             address: row.address,
         };
+        draft.new_learned.insert((ruleset, row.address));
         draft.rules.push(Write::Learned(key, Some(row)));
         Ok(())
     }
@@ -296,6 +307,45 @@ impl Ledger {
         }
     }
 
+    /// Whether the tables take what is new, on top of what they have: what is forgotten goes last.
+    fn has_room(&self, draft: &Draft) -> Result<(), PlanError> {
+        let lists = draft.new_lists.iter();
+        let lists = lists.filter(|(list, _)| !self.pending.contains_key(list));
+        let ports = lists.map(|(_, rules)| list_rows(rules)).sum();
+        let known = |ruleset| self.rulesets.get(ruleset);
+        let prefixes = draft.new_prefixes.iter().map(|(ruleset, new)| {
+            let stands = |key| known(ruleset).is_some_and(|keys| keys.prefixes.contains(key));
+            new.iter().filter(|&key| !stands(key)).count()
+        });
+        let learned = draft.new_learned.iter().filter(|(ruleset, address)| {
+            known(ruleset).is_none_or(|keys| !keys.learned.contains(address))
+        });
+        let workloads = draft.switched.iter().filter(|(workload, ruleset)| {
+            ruleset.is_some() && !self.workloads.contains_key(workload)
+        });
+        let RowCounts {
+            ports: port_rows,
+            prefixes: prefix_rows,
+            learned: learned_rows,
+        } = self.rows;
+        room(maps::PORTS, port_rows, ports, capacity::PORTS)?;
+        let new = prefixes.sum();
+        room(maps::PREFIXES, prefix_rows, new, capacity::PREFIXES)?;
+        room(
+            maps::LEARNED,
+            learned_rows,
+            learned.count(),
+            capacity::LEARNED,
+        )?;
+        let held = self.workloads.len();
+        room(
+            maps::WORKLOADS,
+            held,
+            workloads.count(),
+            capacity::WORKLOADS,
+        )
+    }
+
     /// What a slot will stand for by now.
     fn drafted_slot(&self, slot: u16, draft: &Draft) -> Option<(WorkloadId, SocketAddr)> {
         match draft.new_slots.get(&slot) {
@@ -323,5 +373,19 @@ impl Ledger {
             .iter()
             .any(|(workload, used)| *used == ruleset && !draft.switched.contains_key(workload));
         stays || draft.switched.values().any(|used| *used == Some(ruleset))
+    }
+}
+
+/// Refuses what does not fit. A batch that adds nothing always fits.
+fn room(table: &'static str, stands: usize, new: usize, capacity: usize) -> Result<(), PlanError> {
+    let rows = stands.saturating_add(new);
+    if new == 0 || rows <= capacity {
+        Ok(())
+    } else {
+        Err(PlanError::TableFull {
+            table,
+            rows,
+            capacity,
+        })
     }
 }

@@ -3,9 +3,12 @@
 use std::fs;
 use std::process::Command;
 
-use ebpf_loader::{FEATURES, missing_features};
+use ebpf_abi::capacity;
+use ebpf_abi::globals::maps;
+use ebpf_abi::plan::{Op, PlanError, Prefix, RulesetId};
+use ebpf_loader::{ApplyError, Datapath as _, FEATURES, missing_features};
 
-use crate::world::{World, privileged};
+use crate::world::{EVERYTHING, World, prefix, privileged};
 
 /// The verifier gives up at a million; other kernels walk more than this one.
 const MOST_INSTRUCTIONS: u32 = 250_000;
@@ -32,6 +35,55 @@ fn the_verifier_has_room_left() {
     for (name, instructions) in world.kernel.verifier_effort().unwrap() {
         assert!(instructions < MOST_INSTRUCTIONS, "{name}: {instructions}");
     }
+}
+
+#[test]
+fn rules_over_a_tables_capacity_change_nothing() {
+    if !privileged() {
+        return;
+    }
+    let mut world = World::new();
+    world
+        .server
+        .ok("a = socket.create_server(('203.0.113.7', 80))");
+    let next = RulesetId(90);
+    let whole = ["0.0.0.0/0", "::/0"].map(|text| Op::PutPrefix {
+        ruleset: next,
+        prefix: prefix(text),
+        list: EVERYTHING,
+    });
+    let mut ops = Vec::from(whole);
+    let many = (0..).map(|number| Op::PutPrefix {
+        ruleset: next,
+        prefix: Prefix {
+            address: std::net::Ipv4Addr::from_bits(number).into(),
+            len: 32,
+        },
+        list: EVERYTHING,
+    });
+    ops.extend(many.take(capacity::PREFIXES));
+    ops.push(Op::SetWorkload {
+        workload: world.workload,
+        ruleset: next,
+        flags: 0,
+    });
+    let refused = world.kernel.apply(&ops.into_iter().collect());
+    assert!(
+        matches!(
+            refused,
+            Err(ApplyError::Plan(PlanError::TableFull {
+                table: maps::PREFIXES,
+                ..
+            }))
+        ),
+        "{refused:?}"
+    );
+    assert_eq!(
+        world
+            .client
+            .does("socket.create_connection(('203.0.113.7', 80), 2) and 1"),
+        "errno EPERM"
+    );
 }
 
 #[test]

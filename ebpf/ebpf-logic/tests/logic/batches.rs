@@ -1,10 +1,11 @@
 //! Batches: what is refused, and what stands when writing stops half-way.
 
+use ebpf_abi::globals::maps;
 use ebpf_abi::plan::{
     Batch, LearnedStep, Ledger, ListId, Op, PlanError, PortRule, Prefix, RulesetId, WorkloadId,
     Write,
 };
-use ebpf_abi::{PortRow, Verdict};
+use ebpf_abi::{PortRow, Verdict, capacity};
 use ebpf_logic::host::{HostMaps, HostSocket};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -15,6 +16,11 @@ use crate::world::{
 };
 
 fn stage(ops: Vec<Op>) -> Result<Vec<Write>, PlanError> {
+    held().stage(&ops.into_iter().collect())
+}
+
+/// Two lists, and a workload held to a ruleset of them.
+fn held() -> Ledger {
     let mut ledger = Ledger::new();
     let lists = [NOTHING, WEB].map(|list| Op::PutList {
         list,
@@ -30,7 +36,7 @@ fn stage(ops: Vec<Op>) -> Result<Vec<Write>, PlanError> {
     for write in ledger.stage(&first).unwrap() {
         ledger.wrote(&write);
     }
-    ledger.stage(&ops.into_iter().collect())
+    ledger
 }
 
 fn default_row(verdict: Verdict) -> PortRule {
@@ -95,6 +101,95 @@ fn the_same_again_is_nothing() {
         rows: vec![default_row(Verdict::Deny)],
     }];
     assert_eq!(stage(same), Ok(vec![]));
+}
+
+/// One row over what a table takes, beside rows that stand. The batch comes to nothing, and the next one is staged as ever.
+#[test_case(maps::PORTS, capacity::PORTS, |count| lists_of(count - 4); "port lists")]
+#[test_case(maps::PREFIXES, capacity::PREFIXES, |count| prefixes(count - 2); "prefixes")]
+#[test_case(maps::LEARNED, capacity::LEARNED, learned; "learned addresses")]
+#[test_case(maps::WORKLOADS, capacity::WORKLOADS, |count| workloads(count - 1); "workloads")]
+fn a_table_that_would_be_too_full_is_found_out_before_anything_is_written(
+    table: &'static str,
+    capacity: usize,
+    ops_of: fn(usize) -> Vec<Op>,
+) {
+    let mut ledger = held();
+    let whole = |ops: Vec<Op>| ops.into_iter().collect::<Batch>();
+    let full = PlanError::TableFull {
+        table,
+        rows: capacity + 1,
+        capacity,
+    };
+    let too_many = whole(ops_of(capacity + 1));
+    assert_eq!(ledger.stage(&too_many), Err(full.clone()));
+    assert_eq!(ledger.stage(&too_many), Err(full), "nothing was noted");
+    for write in ledger.stage(&whole(ops_of(capacity))).unwrap() {
+        ledger.wrote(&write);
+    }
+    let again = ledger.stage(&whole(ops_of(capacity)));
+    assert!(again.is_ok(), "what stands needs no room: {again:?}");
+}
+
+/// Lists of so many rows in all.
+fn lists_of(rows: usize) -> Vec<Op> {
+    const LONGEST: usize = 1 << 14;
+    let lengths = (0..rows / LONGEST)
+        .map(|_| LONGEST)
+        .chain([rows % LONGEST])
+        .filter(|length| *length > 0);
+    lengths
+        .zip(100..)
+        .map(|(length, number)| {
+            // The row that says whether anything is open, and the default.
+            let ports = (0..u16::try_from(length - 2).unwrap()).map(|port| PortRule {
+                protocol: Some(6),
+                port,
+                port_bits: 16,
+                ..default_row(Verdict::Allow)
+            });
+            Op::PutList {
+                list: ListId(number),
+                rows: ports.chain([default_row(Verdict::Deny)]).collect(),
+            }
+        })
+        .collect()
+}
+
+fn prefixes(count: usize) -> Vec<Op> {
+    (0..u32::try_from(count).unwrap())
+        .map(|number| Op::PutPrefix {
+            ruleset: RulesetId(8),
+            prefix: Prefix {
+                address: std::net::Ipv4Addr::from_bits(number).into(),
+                len: 32,
+            },
+            list: WEB,
+        })
+        .collect()
+}
+
+fn learned(count: usize) -> Vec<Op> {
+    (0..u32::try_from(count).unwrap())
+        .map(|number| Op::PutLearned {
+            ruleset: RULES,
+            address: std::net::Ipv4Addr::from_bits(number).into(),
+            lease: 0,
+            steps: vec![LearnedStep {
+                expires_at: 9_000,
+                list: WEB,
+            }],
+        })
+        .collect()
+}
+
+fn workloads(count: usize) -> Vec<Op> {
+    (0..u64::try_from(count).unwrap())
+        .map(|number| Op::SetWorkload {
+            workload: WorkloadId(1_000_000 + number),
+            ruleset: RULES,
+            flags: 0,
+        })
+        .collect()
 }
 
 #[test]

@@ -1,9 +1,5 @@
 //! The decision code over the host's tables: the same source the kernel runs.
-#![expect(
-    clippy::unwrap_used,
-    clippy::unwrap_in_result,
-    reason = "what a test cannot set up fails it"
-)]
+#![expect(clippy::unwrap_used, reason = "what a test cannot set up fails it")]
 
 mod batches;
 mod calls;
