@@ -19,6 +19,7 @@ mod rows;
 mod state;
 mod tables;
 mod view;
+mod writes;
 
 #[cfg(test)]
 mod tests;

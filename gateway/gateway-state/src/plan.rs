@@ -1,56 +1,43 @@
-use std::net::IpAddr;
-
-use ebpf_abi::plan::{Batch, LearnedStep, RulesetId, WorkloadId};
+use ebpf_abi::plan::{Batch, WorkloadId};
+use policy_model::Time;
 
 use crate::mode::Mode;
 use crate::tables::Tables;
+use crate::writes::Writes;
 
 /// A change of the kernel's tables, and what becomes true once it is made.
 ///
 /// Not to be dropped: hand it back as applied or abandoned.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[must_use = "hand it back with `applied` or `abandoned`, or the state does not know what the kernel holds"]
 pub struct Plan {
-    pub(crate) batch: Batch,
-    pub(crate) effects: Vec<Effect>,
+    pub(crate) writes: Writes,
+    /// What becomes of a workload; most plans leave them as they are.
+    pub(crate) change: Option<Change>,
 }
 
-/// What a plan changes in the state once it is applied.
+/// What a plan changes of a workload once it is applied.
 #[derive(Debug)]
-pub(crate) enum Effect {
-    /// Lists of a ruleset are written that were not; so many were before.
-    Lists { ruleset: RulesetId, before: usize },
-    /// What an address has opened under a ruleset; nothing: its row is gone.
-    Learned {
-        ruleset: RulesetId,
-        address: IpAddr,
-        steps: Vec<LearnedStep>,
-    },
-    /// A workload has changed to a new ruleset.
+pub(crate) enum Change {
+    /// It is held to a new ruleset.
     Switched {
         workload: WorkloadId,
         mode: Mode,
         tables: Box<Tables>,
+        planned_at: Time,
     },
-    /// A workload is held no more.
+    /// It is held no more.
     Released { workload: WorkloadId },
 }
 
 impl Plan {
     /// What to write, in this order.
     pub fn batch(&self) -> &Batch {
-        &self.batch
+        &self.writes.batch
     }
 
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
-        self.batch.is_empty()
-    }
-
-    pub(crate) const fn new() -> Self {
-        Self {
-            batch: Batch::new(),
-            effects: Vec::new(),
-        }
+        self.writes.batch.is_empty()
     }
 }

@@ -10,9 +10,10 @@ use policy_engine::{CompileError, Compiled, LimitError, NameRules, compile};
 use policy_model::{Diagnostic, Policy, Settings, Time, Workload, World};
 
 use crate::mode::{Detail, Mode};
-use crate::plan::{Effect, Plan};
+use crate::plan::{Change, Plan};
 use crate::tables::{Numbers, Tables};
 use crate::view::{Slot, View, WorkloadView};
+use crate::writes::Written;
 
 /// Why policies did not come into force. The last good ones stay.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -107,9 +108,9 @@ impl GatewayState {
         let first_reason = self.numbers.reasons(ruleset.reasons().len());
         let ruleset_id = self.numbers.ruleset();
         let mut tables = Tables::new(ruleset_id, Arc::new(ruleset), lists, first_reason);
-        let mut plan = Plan::new();
-        self.plan_slots(id, world, &mut plan.batch)?;
-        tables.write_static(&mut self.numbers, &mut plan);
+        let mut plan = Plan::default();
+        self.plan_slots(id, world, &mut plan.writes.batch)?;
+        tables.write_static(&mut self.numbers, &mut plan.writes);
 
         // What was remembered for a moment may be wanted now, and the other way round.
         let replaced = self.workloads.get(&id).map(|held| held.ruleset);
@@ -127,11 +128,14 @@ impl GatewayState {
         let leased: Vec<IpAddr> = self.leases.addresses().collect();
         for ip in leased {
             tables.learn_again(ip, &self.leases);
-            tables.write_learned(ip, now, &mut self.numbers, &mut plan)?;
+            if let Err(error) = tables.write_learned(ip, now, &mut self.numbers, &mut plan.writes) {
+                self.want_as_in_force(now);
+                return Err(error.into());
+            }
         }
 
         let flags = flags(mode, self.detail, &tables);
-        plan.batch.push(Op::SetWorkload {
+        plan.writes.batch.push(Op::SetWorkload {
             workload: id,
             ruleset: ruleset_id,
             flags,
@@ -141,18 +145,19 @@ impl GatewayState {
             .get(&id)
             .and_then(|held| self.tables.get(&held.ruleset))
         {
-            before.remove(&mut plan.batch);
+            before.remove(&mut plan.writes.batch);
         }
-        // Effects of the new tables are theirs already once they are the workload's.
-        for effect in std::mem::take(&mut plan.effects) {
-            if let Effect::Learned { address, steps, .. } = effect {
+        // What is written of the new tables is theirs already once they are the workload's.
+        for written in std::mem::take(&mut plan.writes.written) {
+            if let Written::Learned { address, steps, .. } = written {
                 tables.learned_written(address, steps);
             }
         }
-        plan.effects.push(Effect::Switched {
+        plan.change = Some(Change::Switched {
             workload: id,
             mode,
             tables: Box::new(tables),
+            planned_at: now,
         });
         Ok((plan, diagnostics))
     }
@@ -190,7 +195,7 @@ impl GatewayState {
             .map(|address| address.ip)
             .collect();
         let taken: BTreeSet<IpAddr> = evicted.iter().map(|eviction| eviction.ip).collect();
-        let mut plan = Plan::new();
+        let mut plan = Plan::default();
         for (id, rules) in &rules {
             let Some(tables) = self.tables.get_mut(id) else {
                 continue;
@@ -204,7 +209,7 @@ impl GatewayState {
                 tables.unlearn(eviction, &self.leases);
             }
             for ip in given.union(&taken) {
-                tables.write_learned(*ip, now, &mut self.numbers, &mut plan)?;
+                tables.write_learned(*ip, now, &mut self.numbers, &mut plan.writes)?;
             }
         }
         Ok(plan)
@@ -213,7 +218,7 @@ impl GatewayState {
     /// Plans what time has closed. To be called when [`poll_timeout`](Self::poll_timeout) says so.
     pub fn plan_timeout(&mut self, now: Time) -> Plan {
         let forgotten: BTreeSet<IpAddr> = self.leases.expire(now);
-        let mut plan = Plan::new();
+        let mut plan = Plan::default();
         for tables in self.tables.values_mut() {
             for ip in &forgotten {
                 tables.learn_again(*ip, &self.leases);
@@ -225,9 +230,9 @@ impl GatewayState {
                 .map(|(_, ip)| *ip);
             let due: BTreeSet<IpAddr> = due.chain(forgotten.iter().copied()).collect();
             for ip in due {
-                let folded = tables.write_learned(ip, now, &mut self.numbers, &mut plan);
+                let folded = tables.write_learned(ip, now, &mut self.numbers, &mut plan.writes);
                 if folded.is_err() {
-                    tables.forget(ip, &mut plan);
+                    tables.forget(ip, &mut plan.writes);
                 }
             }
         }
@@ -247,28 +252,29 @@ impl GatewayState {
 
     /// Plans to let a workload go: the kernel denies it everything from then on.
     pub fn plan_release(&mut self, id: WorkloadId) -> Plan {
-        let mut plan = Plan::new();
+        let mut plan = Plan::default();
         let Some(held) = self.workloads.get(&id) else {
             return plan;
         };
-        plan.batch.push(Op::DelWorkload { workload: id });
+        plan.writes.batch.push(Op::DelWorkload { workload: id });
         let slots = self.slots.iter().filter(|(_, slot)| slot.workload == id);
-        plan.batch
+        plan.writes
+            .batch
             .extend(slots.map(|(number, _)| Op::DelSlot { slot: *number }));
         if let Some(tables) = self.tables.get(&held.ruleset) {
-            tables.remove(&mut plan.batch);
+            tables.remove(&mut plan.writes.batch);
         }
-        plan.effects.push(Effect::Released { workload: id });
+        plan.change = Some(Change::Released { workload: id });
         plan
     }
 
     /// The plan is in the kernel.
     pub fn applied(&mut self, plan: Plan) {
-        let Plan { batch, effects } = plan;
-        for effect in effects {
-            match effect {
-                Effect::Lists { .. } => {}
-                Effect::Learned {
+        let Plan { writes, change } = plan;
+        for written in writes.written {
+            match written {
+                Written::Lists { .. } => {}
+                Written::Learned {
                     ruleset,
                     address,
                     steps,
@@ -277,55 +283,65 @@ impl GatewayState {
                         tables.learned_written(address, steps);
                     }
                 }
-                Effect::Switched {
-                    workload,
+            }
+        }
+        match change {
+            None => {}
+            Some(Change::Switched {
+                workload,
+                mode,
+                tables,
+                planned_at: _,
+            }) => {
+                let held = Held {
                     mode,
-                    tables,
-                } => {
-                    let held = Held {
-                        mode,
-                        ruleset: tables.id,
-                    };
-                    self.tables.insert(tables.id, *tables);
-                    if let Some(before) = self.workloads.insert(workload, held) {
-                        self.retired = self.tables.remove(&before.ruleset);
-                    }
-                    self.take_slots(&batch);
-                    self.renew_view();
+                    ruleset: tables.id,
+                };
+                self.tables.insert(tables.id, *tables);
+                if let Some(before) = self.workloads.insert(workload, held) {
+                    self.retired = self.tables.remove(&before.ruleset);
                 }
-                Effect::Released { workload } => {
-                    if let Some(held) = self.workloads.remove(&workload) {
-                        self.retired = self.tables.remove(&held.ruleset);
-                    }
-                    self.slots.retain(|_, slot| slot.workload != workload);
-                    self.renew_view();
+                self.take_slots(&writes.batch);
+                self.renew_view();
+            }
+            Some(Change::Released { workload }) => {
+                if let Some(held) = self.workloads.remove(&workload) {
+                    self.retired = self.tables.remove(&held.ruleset);
                 }
+                self.slots.retain(|_, slot| slot.workload != workload);
+                self.renew_view();
             }
         }
     }
 
     /// The kernel refused the plan, or part of it. Returns what takes its half-written parts out again.
     pub fn abandoned(&mut self, plan: Plan) -> Batch {
+        let Plan { writes, change } = plan;
         let mut undo = Batch::new();
-        self.restore_slots(&plan.batch, &mut undo);
-        for effect in plan.effects {
-            match effect {
-                Effect::Lists { ruleset, before } => {
+        self.restore_slots(&writes.batch, &mut undo);
+        for written in writes.written {
+            match written {
+                Written::Lists { ruleset, before } => {
                     if let Some(tables) = self.tables.get_mut(&ruleset) {
                         tables.lists_not_written(before);
                     }
                 }
                 // Written or not, it is not known: forgetting it makes the next plan write it again.
-                Effect::Learned {
+                Written::Learned {
                     ruleset, address, ..
                 } => {
                     if let Some(tables) = self.tables.get_mut(&ruleset) {
                         tables.learned_unknown(address);
                     }
                 }
-                Effect::Switched { tables, .. } => tables.remove(&mut undo),
-                Effect::Released { .. } => {}
             }
+        }
+        if let Some(Change::Switched {
+            tables, planned_at, ..
+        }) = change
+        {
+            tables.remove(&mut undo);
+            self.want_as_in_force(planned_at);
         }
         undo
     }
@@ -429,6 +445,17 @@ impl GatewayState {
                 | Op::DelRuleset { .. } => {}
             }
         }
+    }
+
+    /// The rules that were to come did not: what those in force want is wanted again.
+    fn want_as_in_force(&mut self, now: Time) {
+        let all: Vec<&Tables> = self.tables.values().collect();
+        let wanted = |names: &Names| any_wants(&all, names.question(), names.chain());
+        let Observed {
+            changed: _,
+            evicted,
+        } = self.leases.reconsider(wanted, now);
+        self.count_evictions(&evicted, now);
     }
 
     /// What was evicted is closed before its time: nobody may rely on having opened it.

@@ -9,8 +9,8 @@ use policy_engine::{
 };
 use policy_model::{Protocol, Standing, Time};
 
-use crate::plan::{Effect, Plan};
 use crate::rows;
+use crate::writes::{Writes, Written};
 
 /// One ruleset and what the kernel holds of it.
 #[derive(Debug)]
@@ -96,11 +96,11 @@ impl Tables {
     }
 
     /// Everything that stands still: port lists and prefixes.
-    pub(crate) fn write_static(&mut self, numbers: &mut Numbers, plan: &mut Plan) {
-        self.write_lists(numbers, plan);
+    pub(crate) fn write_static(&mut self, numbers: &mut Numbers, writes: &mut Writes) {
+        self.write_lists(numbers, writes);
         for (net, list) in self.ruleset.statics() {
             let list = self.number(*list);
-            plan.batch.push(Op::PutPrefix {
+            writes.batch.push(Op::PutPrefix {
                 ruleset: self.id,
                 prefix: rows::prefix(net),
                 list,
@@ -161,25 +161,25 @@ impl Tables {
         ip: IpAddr,
         now: Time,
         numbers: &mut Numbers,
-        plan: &mut Plan,
+        writes: &mut Writes,
     ) -> Result<(), LimitError> {
         let standing = self.standing(ip, now);
         self.fold_again.retain(|(_, address)| *address != ip);
         self.fold_again
             .extend(Self::fold_again_at(&standing, now).map(|at| (at, ip)));
         let steps = self.ruleset.fold(&mut self.lists, ip, &standing)?;
-        self.write_lists(numbers, plan);
+        self.write_lists(numbers, writes);
         let steps: Vec<LearnedStep> = steps
             .iter()
             .map(|step| rows::learned_step(step, self.number(step.list)))
             .collect();
-        self.put_learned(ip, steps, plan);
+        self.put_learned(ip, steps, writes);
         Ok(())
     }
 
     /// Closes an address to what the prefixes say of it.
-    pub(crate) fn forget(&self, ip: IpAddr, plan: &mut Plan) {
-        self.put_learned(ip, Vec::new(), plan);
+    pub(crate) fn forget(&self, ip: IpAddr, writes: &mut Writes) {
+        self.put_learned(ip, Vec::new(), writes);
     }
 
     /// The plan that was to write lists came to nothing: they are to be written again.
@@ -273,14 +273,14 @@ impl Tables {
         (standing.len() > MAX_STEPS).then(|| live().min()).flatten()
     }
 
-    fn put_learned(&self, address: IpAddr, steps: Vec<LearnedStep>, plan: &mut Plan) {
+    fn put_learned(&self, address: IpAddr, steps: Vec<LearnedStep>, writes: &mut Writes) {
         let written = self.learned.get(&address);
         let same = written.map_or(steps.is_empty(), |written| *written == steps);
         if same && !self.unknown.contains(&address) {
             return;
         }
         let ruleset = self.id;
-        plan.batch.push(if steps.is_empty() {
+        writes.batch.push(if steps.is_empty() {
             Op::DelLearned { ruleset, address }
         } else {
             Op::PutLearned {
@@ -290,14 +290,14 @@ impl Tables {
                 steps: steps.clone(),
             }
         });
-        plan.effects.push(Effect::Learned {
+        writes.written.push(Written::Learned {
             ruleset,
             address,
             steps,
         });
     }
 
-    fn write_lists(&mut self, numbers: &mut Numbers, plan: &mut Plan) {
+    fn write_lists(&mut self, numbers: &mut Numbers, writes: &mut Writes) {
         let all = self.lists.all();
         while self.numbers.len() < all.len() {
             self.numbers.push(numbers.list());
@@ -307,12 +307,12 @@ impl Tables {
         }
         for (list, number) in all.iter().zip(&self.numbers).skip(self.written) {
             let rows = rows::port_rules(list, self.first_reason);
-            plan.batch.push(Op::PutList {
+            writes.batch.push(Op::PutList {
                 list: *number,
                 rows,
             });
         }
-        plan.effects.push(Effect::Lists {
+        writes.written.push(Written::Lists {
             ruleset: self.id,
             before: self.written,
         });

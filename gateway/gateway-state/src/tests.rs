@@ -163,6 +163,23 @@ fn what_the_kernel_refused_is_written_again() {
     state.applied(again);
 }
 
+/// What the old rules want is not forgotten after a moment because rules that never came do not want it.
+#[test]
+fn a_refused_reload_leaves_what_names_opened_for_its_whole_time() {
+    let mut state = held(ONE_NAME);
+    let answer = answer("api.example.com", &["203.0.113.7"], 600);
+    let plan = state.plan_answer(&answer, Duration::ZERO, NOW).unwrap();
+    state.applied(plan);
+    let refused = hold(&mut state, OTHER_NAME);
+    drop(state.abandoned(refused));
+    let plan = state.plan_timeout(NOW + Duration::from_secs(599));
+    assert!(plan.is_empty(), "{plan:?}");
+    state.applied(plan);
+    let plan = state.plan_timeout(NOW + Duration::from_secs(601));
+    assert_eq!(learned(&plan), [("203.0.113.7".to_owned(), vec![])]);
+    state.applied(plan);
+}
+
 #[test]
 fn a_reload_carries_what_names_opened_and_removes_the_old_ruleset_last() {
     let mut state = held(ONE_NAME);
