@@ -43,10 +43,16 @@ mod notice;
 pub use notice::Notice;
 
 mod prepared;
-pub use prepared::{PrepareError, Prepared, ProtectError, SlotRouteError, StartError};
+pub use prepared::{PrepareError, Prepared, ProtectError, SlotRouteError};
+
+mod start_error;
+pub use start_error::StartError;
 
 mod running;
-pub use running::{Ended, Running, RunningError};
+pub use running::Running;
+
+mod ended;
+pub use ended::{Ended, RunningError};
 
 mod signals;
 pub use signals::{HeldSignals, SignalError};

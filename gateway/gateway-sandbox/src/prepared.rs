@@ -1,4 +1,3 @@
-use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,8 +8,6 @@ use crate::keeper::Keeper;
 use crate::leftovers::CleanupError;
 use crate::notice::Notice;
 use crate::run_dir::{Record, RunDir, RunDirError, RunId, SlotRoute};
-use crate::running::Running;
-use crate::signals::HeldSignals;
 use crate::slot_route::{self, RouteError};
 use crate::spec::Spec;
 use crate::walls::descriptors::{self, DescriptorError};
@@ -49,47 +46,6 @@ pub enum PrepareError {
     Cgroup(#[from] CgroupError),
     #[error("failed to start the keeper")]
     Keeper(#[source] io::Error),
-}
-
-/// Why the command did not start. [`StartError::exit_code`] is what `egret run` exits with.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    #[error("`{}` was not found", .program.display())]
-    NotFound {
-        program: OsString,
-        #[source]
-        source: io::Error,
-    },
-    #[error("failed to execute `{}`", .program.display())]
-    NotExecutable {
-        program: OsString,
-        #[source]
-        source: io::Error,
-    },
-    #[error("a wall around the command could not be raised: {reason}")]
-    Wall { reason: String },
-    #[error("failed to give the kernel programs to the keeper")]
-    Links(#[source] io::Error),
-    #[error("failed to make a {what}")]
-    Make {
-        what: &'static str,
-        #[source]
-        source: io::Error,
-    },
-    #[error("the process around the command ended before it said anything")]
-    Silent,
-}
-
-impl StartError {
-    /// 127 for a command that is not there, 126 for one that cannot be executed, 125 for Egret's own failures: as
-    /// env, timeout and docker do.
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            Self::NotFound { .. } => 127,
-            Self::NotExecutable { .. } => 126,
-            Self::Wall { .. } | Self::Links(_) | Self::Make { .. } | Self::Silent => 125,
-        }
-    }
 }
 
 impl Prepared {
@@ -151,7 +107,7 @@ impl Prepared {
         &self.identity
     }
 
-    /// Walls this machine does not have, known so far; [`Running::notices`] has all of them.
+    /// Walls this machine does not have, known so far; [`Running::notices`](crate::Running::notices) has all of them.
     pub fn notices(&self) -> &[Notice] {
         &self.notices
     }
@@ -196,23 +152,6 @@ impl Prepared {
             }
         }
         Ok(())
-    }
-
-    /// Starts a command behind the walls and returns when it has been executed.
-    ///
-    /// The kernel programs must be attached to [`Prepared::cgroup`] by now: their links are handed to the keeper
-    /// here, so that they outlive this process by as long as the command does.
-    ///
-    /// # Errors
-    /// When a wall does not stand or the command cannot be executed; everything made is removed again.
-    pub fn start(
-        self,
-        program: &OsStr,
-        arguments: &[OsString],
-        signals: HeldSignals,
-    ) -> Result<Running, StartError> {
-        self.keeper.hold_links().map_err(StartError::Links)?;
-        Running::start(self, program, arguments, signals)
     }
 
     /// Removes everything without having run anything.

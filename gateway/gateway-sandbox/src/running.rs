@@ -7,12 +7,13 @@ use nix::unistd::Pid;
 use tokio::sync::oneshot;
 
 use crate::cgroup;
+use crate::ended::{Ended, RunningError};
 use crate::keeper::Keeper;
 use crate::leftovers::CleanupError;
 use crate::notice::Notice;
-use crate::orders::Status;
-use crate::prepared::{Prepared, StartError};
+use crate::prepared::Prepared;
 use crate::signals::HeldSignals;
+use crate::start_error::StartError;
 use crate::watcher;
 
 /// A command behind its walls.
@@ -29,49 +30,27 @@ pub struct Running {
     keeper: Keeper,
 }
 
-/// How the command ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
-    /// It exited with this status.
-    Exited(u8),
-    /// This signal ended it.
-    Signaled(i32),
-}
-
-/// Why the command's end is not known.
-#[derive(Debug, thiserror::Error)]
-pub enum RunningError {
-    /// [`Running::kill`] does this, and so may anybody with the right to.
-    #[error("the process around the command was killed")]
-    InitKilled,
-    #[error("failed to watch the command")]
-    Watch(#[source] io::Error),
-    #[error("the thread that watches the command is gone")]
-    ThreadGone,
-}
-
-impl Ended {
-    /// What a shell would show: the status itself, or 128 plus the signal's number.
-    pub fn exit_code(self) -> u8 {
-        match self {
-            Self::Exited(code) => code,
-            Self::Signaled(number) => u8::try_from(number).unwrap_or(0).saturating_add(128),
-        }
-    }
-}
-
-impl From<Status> for Ended {
-    fn from(status: Status) -> Self {
-        match status {
-            // The kernel keeps eight bits of what a process exits with.
-            Status::Code(code) => Self::Exited(u8::try_from(code & 0xff).unwrap_or(u8::MAX)),
-            Status::Signal(number) => Self::Signaled(number),
-        }
+impl Prepared {
+    /// Starts a command behind the walls and returns when it has been executed.
+    ///
+    /// The kernel programs must be attached to [`Prepared::cgroup`] by now: their links are handed to the keeper
+    /// here, so that they outlive this process by as long as the command does.
+    ///
+    /// # Errors
+    /// When a wall does not stand or the command cannot be executed; everything made is removed again.
+    pub fn start(
+        self,
+        program: &OsStr,
+        arguments: &[OsString],
+        signals: HeldSignals,
+    ) -> Result<Running, StartError> {
+        self.keeper.hold_links().map_err(StartError::Links)?;
+        Running::start(self, program, arguments, signals)
     }
 }
 
 impl Running {
-    pub(crate) fn start(
+    fn start(
         prepared: Prepared,
         program: &OsStr,
         arguments: &[OsString],

@@ -15,13 +15,14 @@ use nix::sched::{CloneFlags, unshare};
 use nix::unistd::Pid;
 use tokio::sync::oneshot;
 
+use crate::ended::{Ended, RunningError};
 use crate::identity::SUDO_VARIABLES;
 use crate::notice::Notice;
 use crate::orders::{Orders, Report, STAGE_INIT};
-use crate::prepared::{Prepared, StartError};
+use crate::prepared::Prepared;
 use crate::run_dir;
-use crate::running::{Ended, RunningError};
 use crate::signals::HeldSignals;
+use crate::start_error::StartError;
 use crate::terminal::Terminal;
 
 type End = Result<Ended, RunningError>;
