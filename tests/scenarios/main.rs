@@ -15,6 +15,7 @@ mod clients;
 mod command;
 mod escapes;
 mod guards;
+mod limits;
 mod names;
 mod policies;
 mod report;
