@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::name::{Name, NameError, shorten};
 
 mod matcher;
+mod translate;
 
 use matcher::{Charset, Depth, Glob, Matcher};
 

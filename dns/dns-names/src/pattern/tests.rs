@@ -246,10 +246,34 @@ fn cilium_by_expression(pattern: &str, name: &str) -> bool {
     run(pattern.as_bytes(), name.as_bytes())
 }
 
+const GRAMMARS: [Grammar; 6] = [
+    Grammar::Calico,
+    Grammar::Native,
+    Grammar::Cilium,
+    Grammar::CiliumName,
+    Grammar::ClusterNetworkPolicy,
+    Grammar::Istio,
+];
+
+#[test_case(Grammar::Cilium, "*.a.example", Grammar::Native, Some("*.a.example"); "one label")]
+#[test_case(Grammar::Cilium, "**.a.example", Grammar::Native, Some("**.a.example"); "one or more")]
+#[test_case(Grammar::ClusterNetworkPolicy, "*.a.example", Grammar::Native, Some("**.a.example"); "a star that means more")]
+#[test_case(Grammar::Native, "**.a.example", Grammar::ClusterNetworkPolicy, Some("*.a.example"); "and back")]
+#[test_case(Grammar::Native, "*.a.example", Grammar::ClusterNetworkPolicy, None; "one label has no word there")]
+#[test_case(Grammar::Cilium, "***", Grammar::Native, Some("*"); "every name")]
+#[test_case(Grammar::Native, "*", Grammar::ClusterNetworkPolicy, None; "no word for every name")]
+#[test_case(Grammar::Cilium, "a*.example", Grammar::Native, None; "a star inside of a label")]
+#[test_case(Grammar::CiliumName, "A.Example.", Grammar::Native, Some("a.example"); "a name")]
+fn translations(from: Grammar, text: &str, to: Grammar, expected: Option<&str>) {
+    let pattern = NamePattern::parse(from, text).expect("a pattern");
+    let translated = pattern.in_grammar(to);
+    assert_eq!(translated.as_ref().map(NamePattern::as_str), expected);
+}
+
 proptest! {
     #[test]
     fn parse_never_panics(text in ".{0,40}|[a-c*.]{0,12}") {
-        for grammar in [Grammar::Native, Grammar::Cilium, Grammar::CiliumName, Grammar::ClusterNetworkPolicy, Grammar::Istio, Grammar::Calico] {
+        for grammar in GRAMMARS {
             if let Ok(pattern) = NamePattern::parse(grammar, &text) {
                 let _sentence = pattern.covers();
                 let _zone = pattern.zone();
@@ -262,6 +286,20 @@ proptest! {
         let name = Name::from_labels(labels.iter().map(|l| l.as_bytes())).expect("a name");
         let parsed = NamePattern::parse(Grammar::Cilium, &pattern).expect("a pattern");
         prop_assert_eq!(parsed.matches(&name), cilium_by_expression(parsed.canonical(), name.as_str()));
+    }
+
+    #[test]
+    fn a_translation_covers_the_same_names(pattern in "[ab*.]{1,9}", labels in prop::collection::vec("[ab]{1,3}", 0..5)) {
+        let name = Name::from_labels(labels.iter().map(|l| l.as_bytes())).expect("a name");
+        for from in GRAMMARS {
+            let Ok(parsed) = NamePattern::parse(from, &pattern) else { continue };
+            for to in GRAMMARS {
+                if let Some(translated) = parsed.in_grammar(to) {
+                    prop_assert_eq!(translated.grammar(), to);
+                    prop_assert_eq!(translated.matches(&name), parsed.matches(&name), "{:?} as {:?}", parsed, translated);
+                }
+            }
+        }
     }
 
     #[test]
