@@ -1,5 +1,6 @@
 //! `egret check`: every error and lint of policy files, with its place.
 
+mod sarif;
 mod summary;
 
 use std::process::ExitCode;
@@ -8,7 +9,7 @@ use policy_dialects::{Context, Reading, codes, read_set};
 use policy_engine::compile;
 use policy_model::{Diagnostic, Level, Origin, Policy, Settings, Subject, Workload, World};
 
-use crate::cli::{CheckArgs, Output};
+use crate::cli::{CheckArgs, CheckOutput};
 use crate::policy_files::{self, PolicyFile, PolicyFileError};
 use crate::render::{self, Look};
 
@@ -29,8 +30,14 @@ pub fn run(args: &CheckArgs) -> ExitCode {
     }
     let checked = Checked::of(&files);
     render::print(&match args.output {
-        Output::Text => checked.text(&files, errors.len(), Look::of_stdout()),
-        Output::Json => checked.json(&files, &errors),
+        CheckOutput::Text => checked.text(&files, errors.len(), Look::of_stdout()),
+        CheckOutput::Json => checked.json(&files, &errors),
+        CheckOutput::Sarif => sarif::log(&checked.diagnostics, &errors),
+        CheckOutput::Github => checked
+            .diagnostics
+            .iter()
+            .map(render::github::diagnostic)
+            .collect(),
     });
     ExitCode::from(if errors.is_empty() {
         checked.status(args.strict)

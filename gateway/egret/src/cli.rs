@@ -105,8 +105,8 @@ pub struct CheckArgs {
     #[arg(long)]
     pub strict: bool,
     /// How to print
-    #[arg(long, short, value_enum, default_value_t = Output::Text)]
-    pub output: Output,
+    #[arg(long, short, value_enum, default_value_t = CheckOutput::Text)]
+    pub output: CheckOutput,
 }
 
 /// `egret explain --policy PATH… --to HOST|IP --port N[/PROTO]`
@@ -175,6 +175,19 @@ pub enum TestOutput {
     Json,
     /// JUnit XML, which most CI systems show
     Junit,
+    /// Annotations of GitHub Actions
+    Github,
+}
+
+/// How findings are printed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum CheckOutput {
+    /// For a person
+    Text,
+    /// For a program; `gateway/egret/json.md` says what is in it
+    Json,
+    /// SARIF 2.1.0, for code hosts and editors
+    Sarif,
     /// Annotations of GitHub Actions
     Github,
 }

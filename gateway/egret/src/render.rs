@@ -1,5 +1,7 @@
 //! Diagnostics for people and for programs: one look and one JSON shape in all verbs.
 
+pub mod github;
+
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 
