@@ -27,6 +27,8 @@ pub enum Verb {
     Explain(ExplainArgs),
     /// Run test files of policies
     Test(TestArgs),
+    /// Write policies of any dialect in another one, and say what it cannot say
+    Convert(ConvertArgs),
     /// The client of the demo: see `gateway_playground::probe`
     #[command(name = "__probe", hide = true)]
     Probe {
@@ -177,6 +179,30 @@ pub enum TestOutput {
     Junit,
     /// Annotations of GitHub Actions
     Github,
+}
+
+/// `egret convert --to DIALECT PATH…`
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Exit status: 0 everything carried over, 1 written but something is lost, 2 nothing written."
+)]
+pub struct ConvertArgs {
+    /// Policy files, directories or globs, read as one set
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// The dialect to write
+    #[arg(long, value_enum, value_name = "DIALECT")]
+    pub to: TargetDialect,
+    /// How to print
+    #[arg(long, short, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+/// A dialect that can be written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum TargetDialect {
+    /// EgressPolicy and ClusterEgressPolicy of egret.dev/v1alpha1
+    Native,
 }
 
 /// How findings are printed.

@@ -10,6 +10,7 @@
 pub mod check;
 pub mod cli;
 pub mod clock;
+pub mod convert;
 pub mod demo;
 pub mod explain;
 pub mod machine;

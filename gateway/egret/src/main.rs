@@ -24,6 +24,7 @@ fn act(verb: Verb) -> ExitCode {
         Verb::Demo(args) => egret::demo::run(&args),
         Verb::Probe { steps } => gateway_playground::probe::run(steps),
         Verb::Check(args) => egret::check::run(&args),
+        Verb::Convert(args) => egret::convert::run(&args),
         Verb::Explain(args) => egret::explain::run(&args),
         Verb::Test(args) => egret::test::run(&args),
     }

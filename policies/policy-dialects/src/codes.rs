@@ -77,6 +77,14 @@ codes! {
     NATIVE_LOG = Lint "native-log" "a Log rule changes nothing: a report has every ruling, with or without it";
     NATIVE_SUBJECT_LATER = Lint "native-subject-later" "units, users, cgroups and containers are chosen by `egret host`, which this version does not have";
 
+    // Conversion into another dialect.
+    CONVERT_SUBJECT = Refused "convert-subject" "the other dialect cannot say whom the policy selects, so it is left out";
+    CONVERT_STAGED = Refused "convert-staged" "the other dialect has no staged changes of policies in force, so it is left out";
+    CONVERT_TIER = Closed "convert-tier" "the other dialect has fewer tiers, and what the policy passes on or ends in changes";
+    CONVERT_CLOSED = Closed "convert-closed" "the rule is not in force where it comes from, and stays so";
+    CONVERT_PEER = Closed "convert-peer" "the other dialect cannot say which destinations are meant";
+    CONVERT_PORTS = Closed "convert-ports" "the other dialect cannot say which ports or protocols are meant";
+
     // Cilium: what its own admission refuses.
     CILIUM_SUBJECT = Refused "cilium-subject" "the endpointSelector asks for something Egret cannot know of a pod";
     CILIUM_OTHER_NAMESPACE = Lint "cilium-other-namespace" "a namespaced policy selects pods of another namespace; its own is meant";

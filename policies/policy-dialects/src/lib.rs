@@ -15,6 +15,7 @@ mod cilium;
 mod cluster_network_policy;
 pub mod codes;
 mod context;
+mod convert;
 pub mod decode;
 mod kubernetes;
 mod lints;
@@ -32,3 +33,4 @@ pub use native::schema as native_schema;
 
 pub use context::{CiliumFlags, Context, Others};
 pub use read::{Reading, read, read_document, read_documents, read_set, read_with_world};
+pub use convert::{Conversion, Dialect, convert};

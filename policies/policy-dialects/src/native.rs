@@ -7,6 +7,7 @@ mod lower;
 #[cfg(feature = "schema")]
 pub mod schema;
 mod v1alpha1;
+pub(crate) mod write;
 
 use crate::catalog::{Kind, Role};
 use crate::kubernetes::Scope;

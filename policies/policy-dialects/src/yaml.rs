@@ -6,6 +6,7 @@
 
 mod load;
 mod scalar;
+pub(crate) mod write;
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! `check` and `explain` as a shell sees them: what they print where, and their exit status.
+//! `check`, `convert` and `explain` as a shell sees them: what they print where, and their exit status.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -65,6 +65,13 @@ fn text(bytes: &[u8]) -> String {
 #[test_case("check broken.yaml nothing.yaml", 2; "no such file beside a broken one")]
 #[test_case("check", 2; "no path")]
 #[test_case("check --nonsense clean.yaml", 2; "bad usage")]
+#[test_case("check -o sarif closed.yaml", 1; "the same as a log")]
+#[test_case("check -o github closed.yaml", 1; "the same as annotations")]
+#[test_case("convert --to native clean.yaml", 0; "nothing lost")]
+#[test_case("convert --to native clean.yaml b broken.yaml", 1; "something lost")]
+#[test_case("convert --to native broken.yaml", 2; "nothing written")]
+#[test_case("convert --to native clean.yaml nothing.yaml", 2; "half of a set")]
+#[test_case("convert clean.yaml", 2; "no dialect")]
 #[test_case("explain --policy clean.yaml --to api.example.com --port 443", 0; "allowed")]
 #[test_case("explain --policy clean.yaml --to api.example.com --port 80", 1; "denied")]
 #[test_case("explain --policy broken.yaml --to api.example.com --port 80", 2; "a refused policy")]
@@ -110,6 +117,8 @@ fn json_is_one_document_whatever_is_found() {
         "check -o json .",
         "check -o json clean.yaml",
         "check -o json nothing.yaml",
+        "convert -o json --to native clean.yaml broken.yaml",
+        "convert -o json --to native nothing.yaml",
         "explain -o json --policy clean.yaml --to api.example.com --port 443",
         "explain -o json --policy broken.yaml --to api.example.com --port 443",
         "explain -o json --policy nothing.yaml --to api.example.com --port 443",
@@ -142,6 +151,7 @@ fn every_key_of_an_answer_is_documented() {
     let folder = folder();
     for line in [
         "check -o json . nothing.yaml",
+        "convert -o json --to native clean.yaml broken.yaml",
         "explain -o json --policy clean.yaml --to api.example.com --port 80",
         "explain -o json --policy nothing.yaml --to api.example.com --port 80",
     ] {
@@ -190,6 +200,40 @@ fn a_cause_is_said_once() {
     let line = "explain --policy clean.yaml --to 192.0.2.1 --port 70000";
     let said = text(&egret(folder.path(), line).stderr);
     assert_eq!(said.matches("`70000`").count(), 1, "{said}");
+}
+
+#[test]
+fn annotations_are_one_line_each() {
+    let folder = folder();
+    let said = text(&egret(folder.path(), "check -o github linted.yaml closed.yaml").stdout);
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines.len(), 2, "{said}");
+    assert!(
+        lines[0].starts_with("::error file=closed.yaml,line=6,"),
+        "{said}"
+    );
+    assert!(
+        lines[1].starts_with("::warning file=linted.yaml,line=6,"),
+        "{said}"
+    );
+}
+
+#[test]
+fn what_is_converted_goes_alone_to_standard_output() {
+    let folder = folder();
+    let output = egret(folder.path(), "convert --to native clean.yaml broken.yaml");
+    let written = folder.path().join("written.yaml");
+    std::fs::write(&written, &output.stdout).expect("a file");
+    assert_eq!(
+        egret(folder.path(), "check written.yaml").status.code(),
+        Some(0)
+    );
+    let said = text(&output.stderr);
+    assert!(said.contains("refused[yaml-syntax]"), "{said}");
+    assert!(
+        said.ends_with("1 object written, 1 thing lost: what cannot be said allows nothing\n"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -7,6 +7,7 @@
 )]
 
 mod cilium_matches;
+mod convert;
 mod facts;
 mod format;
 mod verdicts;

@@ -1,0 +1,188 @@
+//! `egret convert`: policies of any dialect as policies of one, and what that one cannot say.
+
+use std::process::ExitCode;
+
+use policy_dialects::{Context, Conversion, Dialect, Reading, convert, read_set};
+use policy_model::{Diagnostic, Level};
+use serde::Serialize;
+
+use crate::cli::{ConvertArgs, Output, TargetDialect};
+use crate::policy_files::{self, PolicyFile, PolicyFileError};
+use crate::render::{self, DiagnosticJson, Look, UnreadableJson, count};
+
+/// Everything is carried over.
+const WHOLE: u8 = 0;
+/// Something is lost.
+const LOST: u8 = 1;
+/// Nothing is written.
+const NOTHING: u8 = 2;
+
+/// Converts the given files. Exit status: 0 everything carried over, 1 written but something is lost, 2 nothing written.
+#[must_use]
+pub fn run(args: &ConvertArgs) -> ExitCode {
+    let (files, errors) = policy_files::load(&args.paths);
+    for error in &errors {
+        render::complain("convert", error);
+    }
+    let converted = Converted::of(&files, dialect(args.to));
+    // A path that is not read may hold what the others need: half of a set is not converted.
+    let writes = errors.is_empty() && converted.conversion.objects > 0;
+    match args.output {
+        Output::Json => render::print(&converted.json(args.to, writes, &errors)),
+        Output::Text => {
+            let look = Look::of_stderr();
+            render::complain_with(&render::diagnostics(&converted.losses, &files, look));
+            if writes {
+                render::print(&converted.conversion.text);
+            }
+            render::complain_with(&converted.told(writes));
+        }
+    }
+    ExitCode::from(if !writes {
+        NOTHING
+    } else if converted.losses.iter().any(|loss| loss.level.is_error()) {
+        LOST
+    } else {
+        WHOLE
+    })
+}
+
+const fn dialect(to: TargetDialect) -> Dialect {
+    match to {
+        TargetDialect::Native => Dialect::Native,
+    }
+}
+
+/// What a set of files became.
+#[derive(Debug)]
+struct Converted {
+    policies: usize,
+    conversion: Conversion,
+    /// What was lost on reading and on writing, in the order of the text; lints of what was read are `check`'s business.
+    losses: Vec<Diagnostic>,
+}
+
+impl Converted {
+    fn of(files: &[PolicyFile], to: Dialect) -> Self {
+        let texts = files
+            .iter()
+            .map(|file| (file.name.as_str(), file.text.as_str()));
+        let Reading {
+            policies,
+            cluster,
+            diagnostics,
+        } = read_set(texts, &Context::default());
+        let conversion = convert(&policies, &cluster, to);
+        let mut losses: Vec<Diagnostic> = diagnostics
+            .into_iter()
+            .filter(|diagnostic| diagnostic.level != Level::Lint)
+            .chain(conversion.losses.iter().cloned())
+            .collect();
+        losses.sort_by(|a, b| a.origin.cmp(&b.origin));
+        Self {
+            policies: policies.len(),
+            conversion,
+            losses,
+        }
+    }
+
+    /// One line for people, beside the text that goes elsewhere.
+    fn told(&self, writes: bool) -> String {
+        let lost = self
+            .losses
+            .iter()
+            .filter(|loss| loss.level.is_error())
+            .count();
+        match (writes, lost) {
+            (false, _) if self.policies == 0 => "nothing written: no policy was read\n".to_owned(),
+            (false, _) => "nothing written\n".to_owned(),
+            (true, 0) => format!(
+                "{} written, nothing lost\n",
+                count(self.conversion.objects, "object", "objects")
+            ),
+            (true, lost) => format!(
+                "{} written, {} lost: what cannot be said allows nothing\n",
+                count(self.conversion.objects, "object", "objects"),
+                count(lost, "thing", "things")
+            ),
+        }
+    }
+
+    fn json(&self, to: TargetDialect, writes: bool, unreadable: &[PolicyFileError]) -> String {
+        render::json(&AnswerJson {
+            to: dialect(to).as_str(),
+            written: writes.then_some(self.conversion.text.as_str()),
+            objects: if writes { self.conversion.objects } else { 0 },
+            unreadable: unreadable.iter().map(UnreadableJson::from).collect(),
+            diagnostics: self.losses.iter().map(DiagnosticJson::from).collect(),
+        })
+    }
+}
+
+#[derive(Serialize)]
+struct AnswerJson<'a> {
+    to: &'static str,
+    /// The YAML text; nothing where nothing is written.
+    written: Option<&'a str>,
+    objects: usize,
+    unreadable: Vec<UnreadableJson>,
+    diagnostics: Vec<DiagnosticJson<'a>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CILIUM: &str = "apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {name: web, namespace: shop}\nspec:\n  endpointSelector: {matchLabels: {app: web}}\n  egress:\n  - toFQDNs: [{matchPattern: \"*.example.com\"}]\n    toPorts: [{ports: [{port: \"443\", protocol: TCP}]}]\n";
+
+    fn converted(text: &str) -> Converted {
+        let file = PolicyFile {
+            name: "p.yaml".into(),
+            path: "p.yaml".into(),
+            text: text.into(),
+        };
+        Converted::of(&[file], Dialect::Native)
+    }
+
+    #[test]
+    fn a_policy_of_another_dialect_becomes_a_native_one() {
+        let converted = converted(CILIUM);
+        assert_eq!(converted.losses, []);
+        assert_eq!(
+            converted.conversion.text,
+            "\
+# from CiliumNetworkPolicy/shop/web (p.yaml:4:1)
+apiVersion: egret.dev/v1alpha1
+kind: EgressPolicy
+metadata: {name: web, namespace: shop}
+spec:
+  subject: {pods: {matchLabels: {app: web}}, hostNetwork: false}
+  defaultDeny: true
+  dns: {filter: true}
+  egress:
+  - action: Allow
+    to: [{fqdn: [\"*.example.com\"], chain: false, scope: outside}]
+    ports: [{protocol: TCP, port: 443}]
+"
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_said_is_lost_at_its_place() {
+        let converted = converted(&CILIUM.replace("*.example.com", "a*.example.com"));
+        let lost: Vec<(&str, u32)> = converted
+            .losses
+            .iter()
+            .map(|loss| (loss.code, loss.origin.line))
+            .collect();
+        assert_eq!(lost, [("convert-peer", 7)]);
+        assert!(converted.conversion.text.contains("egress: []"));
+    }
+
+    #[test]
+    fn what_is_refused_is_lost_too() {
+        let converted = converted(&format!("{CILIUM}---\nkind: [\n"));
+        assert_eq!(converted.losses.len(), 1, "{:?}", converted.losses);
+        assert_eq!(converted.conversion.objects, 1);
+    }
+}

@@ -1,0 +1,196 @@
+//! Rules as entries of a native `egress`.
+
+use policy_model::{Action, Cluster, HttpMatch, Peer, Peers, Policy, Ports, Rule, SniCondition};
+
+use crate::codes;
+use crate::convert::Losses;
+use crate::yaml::write::Map;
+use dns_names::Grammar;
+
+use super::peers::{self, Around};
+use super::ports;
+
+/// Writes the rules of one policy.
+pub(super) struct RuleWriter<'a> {
+    pub(super) policy: &'a Policy,
+    /// The namespace of the written object.
+    pub(super) namespace: Option<&'a str>,
+    #[expect(dead_code, reason = "sets of addresses are written out from it")]
+    pub(super) cluster: &'a Cluster,
+    pub(super) lifted: bool,
+    pub(super) losses: &'a mut Losses,
+}
+
+impl RuleWriter<'_> {
+    /// The entry a rule becomes; none where it matches nothing or cannot be said.
+    pub(super) fn rules(&mut self, rule: &Rule) -> Option<Map> {
+        if let Some(why) = closed(rule) {
+            return self.unsaid(codes::CONVERT_CLOSED, rule, why);
+        }
+        let by_name = |peer: &Peer| matches!(peer, Peer::Fqdn(_));
+        if rule.action == Action::Pass
+            && matches!(&rule.peers, Peers::Of(peers) if peers.iter().any(by_name))
+        {
+            return self.unsaid(codes::CONVERT_CLOSED, rule, "a Pass by name");
+        }
+        let mut map = start(rule, rule.action);
+        match &rule.peers {
+            Peers::Any => {}
+            Peers::Of(list) => {
+                let around = Around {
+                    rule,
+                    namespace: self.namespace,
+                    lifted: self.lifted,
+                };
+                let peers::Written {
+                    to,
+                    metadata,
+                    unsaid,
+                } = peers::peers(list, around);
+                for what in &unsaid {
+                    // A Deny or Pass that is known in part denies everything.
+                    if matches!(rule.action, Action::Deny | Action::Pass) {
+                        return self.unsaid(codes::CONVERT_PEER, rule, what);
+                    }
+                    self.note(codes::CONVERT_PEER, rule, what);
+                }
+                if to.is_empty() && metadata.is_empty() {
+                    return None;
+                }
+                if !to.is_empty() {
+                    map.push("to", to);
+                }
+                if !metadata.is_empty() {
+                    map.push("metadata", metadata);
+                }
+            }
+        }
+        match ports::ports(rule) {
+            ports::Written::All => {}
+            ports::Written::Some(ports) => map.push("ports", ports),
+            ports::Written::None => return self.without_ports(rule),
+            ports::Written::Unsaid(what) => return self.unsaid(codes::CONVERT_PORTS, rule, what),
+        }
+        if let Some(questions) = &rule.questions {
+            let mut patterns = Vec::new();
+            for pattern in questions.iter().filter(|pattern| !pattern.is_never()) {
+                match pattern.in_grammar(Grammar::Native) {
+                    Some(pattern) => patterns.push(pattern.as_str().to_owned()),
+                    None => self.note(
+                        codes::CONVERT_PEER,
+                        rule,
+                        &format!("questions like `{}`", pattern.as_str()),
+                    ),
+                }
+            }
+            if patterns.is_empty() {
+                // No native list is empty, and a rule without it would not ask for names at all.
+                return self.unsaid(
+                    codes::CONVERT_PEER,
+                    rule,
+                    "a rule by which nothing may be asked",
+                );
+            }
+            map.push("questions", patterns);
+        }
+        if rule.allow_private && rule.action == Action::Allow {
+            map.push("allowPrivate", true);
+        }
+        if rule.sni == Some(SniCondition::Match) {
+            map.push("tls", Map::new().with("sni", "match"));
+        }
+        if !rule.http.is_empty() {
+            map.push("http", rule.http.iter().map(http).collect::<Vec<_>>());
+        }
+        Some(map)
+    }
+
+    /// A rule whose ports match nothing still has its names: those of a Deny are refused whatever the port, those of an
+    /// Allow may be asked.
+    fn without_ports(&mut self, rule: &Rule) -> Option<Map> {
+        let Peers::Of(list) = &rule.peers else {
+            return None;
+        };
+        let names: Vec<Peer> = list
+            .iter()
+            .filter(|peer| matches!(peer, Peer::Fqdn(_)))
+            .cloned()
+            .collect();
+        if names.is_empty() || rule.action == Action::Log {
+            return None;
+        }
+        if rule.action == Action::Deny {
+            return self.rules(&Rule {
+                peers: Peers::Of(names),
+                ports: Ports::Any,
+                ..rule.clone()
+            });
+        }
+        self.unsaid(
+            codes::CONVERT_PORTS,
+            rule,
+            "names that may be asked and lead nowhere",
+        )
+    }
+
+    /// An Allow or Log is left out, a Deny or Pass denies everything.
+    fn unsaid(&mut self, code: codes::Code, rule: &Rule, what: &str) -> Option<Map> {
+        self.note(code, rule, what);
+        match rule.action {
+            Action::Allow | Action::Log => None,
+            Action::Deny | Action::Pass => Some(start(rule, Action::Deny)),
+        }
+    }
+
+    fn note(&mut self, code: codes::Code, rule: &Rule, what: &str) {
+        let effect = match rule.action {
+            Action::Allow => "it is left out",
+            Action::Deny | Action::Pass => "the rule denies everything",
+            Action::Log => "nothing is noted by it",
+        };
+        let message = format!("{what} cannot be said natively: {effect}");
+        self.losses.note(code, self.policy, &rule.origin, message);
+    }
+}
+
+fn start(rule: &Rule, action: Action) -> Map {
+    let word = match action {
+        Action::Allow => "Allow",
+        Action::Deny => "Deny",
+        Action::Pass => "Pass",
+        Action::Log => "Log",
+    };
+    Map::new()
+        .with_some("name", rule.name.as_deref())
+        .with("action", word)
+}
+
+/// Why a rule is not in force where it comes from, unless its native form is not either for the same reason.
+fn closed(rule: &Rule) -> Option<&'static str> {
+    let conditions = match (&rule.sni, rule.closed) {
+        (Some(SniCondition::Names(_)), _) => return Some("a condition on the server name"),
+        (Some(SniCondition::Match), None) => true,
+        (Some(SniCondition::Match), Some(code)) => code == codes::NATIVE_TLS.id,
+        (None, Some(code)) => code == codes::NATIVE_HTTP.id && !rule.http.is_empty(),
+        (None, None) => true,
+    };
+    // A Deny or Pass with a condition denies everything, whatever else it says.
+    if matches!(rule.action, Action::Deny | Action::Pass)
+        && (rule.sni.is_some() || !rule.http.is_empty())
+    {
+        return Some("a condition on TLS or HTTP");
+    }
+    if rule.http.iter().any(|http| !http.hosts.is_empty()) {
+        return Some("a condition on the host of a request");
+    }
+    (!conditions).then_some("a rule that is closed where it comes from")
+}
+
+fn http(http: &HttpMatch) -> Map {
+    let list = |texts: &[std::sync::Arc<str>]| -> Option<Vec<String>> {
+        (!texts.is_empty()).then(|| texts.iter().map(ToString::to_string).collect())
+    };
+    Map::new()
+        .with_some("methods", list(&http.methods))
+        .with_some("paths", list(&http.paths))
+}
