@@ -1,7 +1,6 @@
 //! SARIF 2.1.0 (OASIS), which code hosts and editors read: one run, one rule for each code there is.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use policy_dialects::codes;
 use policy_model::{Diagnostic, Level};
@@ -176,8 +175,7 @@ fn uri(path: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
             uri.push(char::from(byte));
         } else {
-            // A string takes every write.
-            drop(write!(uri, "%{byte:02X}"));
+            uri.push_str(&format!("%{byte:02X}"));
         }
     }
     uri
