@@ -71,6 +71,7 @@ impl Converted {
             policies,
             cluster,
             diagnostics,
+            ..
         } = read_set(texts, &Context::default());
         let conversion = convert(&policies, &cluster, to);
         let mut losses: Vec<Diagnostic> = diagnostics

@@ -32,5 +32,5 @@ pub use calico::{LabelTest, Selector, SelectorError, SelectorErrorKind, parse_se
 pub use native::schema as native_schema;
 
 pub use context::{CiliumFlags, Context, Others};
-pub use read::{Reading, read, read_document, read_documents, read_set, read_with_world};
 pub use convert::{Conversion, Dialect, convert};
+pub use read::{Reading, read, read_document, read_documents, read_set, read_with_world};
