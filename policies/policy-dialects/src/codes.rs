@@ -83,6 +83,8 @@ codes! {
     CONVERT_TIER = Closed "convert-tier" "the other dialect has fewer tiers, and what the policy passes on or ends in changes";
     CONVERT_CLOSED = Closed "convert-closed" "the rule is not in force where it comes from, and stays so";
     CONVERT_PEER = Closed "convert-peer" "the other dialect cannot say which destinations are meant";
+    CONVERT_WIDER = Closed "convert-wider" "the other dialect means more by the same words, so more may be allowed";
+    CONVERT_HOST_NETWORK = Lint "convert-host-network" "the other dialect also selects pods in the network of their node";
     CONVERT_PORTS = Closed "convert-ports" "the other dialect cannot say which ports or protocols are meant";
 
     // Cilium: what its own admission refuses.

@@ -1,7 +1,7 @@
 //! From the model back to text: policies of whatever dialects as objects of one, and what that one cannot say.
 //!
-//! What is written never allows more than what was read: an Allow that cannot be said is left out, a Deny or Pass that
-//! cannot be said denies everything. Each such loss is a diagnostic at the place where it was written; where none is of a
+//! An Allow that cannot be said is left out, a Deny or Pass that cannot be said denies everything; what is said by words
+//! that mean more there is written, and reported as wider. Each such loss is a diagnostic at the place where it was written; where none is of a
 //! level above lint, every verdict stays.
 
 mod losses;

@@ -230,10 +230,7 @@ fn what_is_converted_goes_alone_to_standard_output() {
     );
     let said = text(&output.stderr);
     assert!(said.contains("refused[yaml-syntax]"), "{said}");
-    assert!(
-        said.ends_with("1 object written, 1 thing lost: what cannot be said allows nothing\n"),
-        "{said}"
-    );
+    assert!(said.ends_with("1 object written, 1 thing lost\n"), "{said}");
 }
 
 #[test]

@@ -13,6 +13,7 @@ use policy_model::{
     Action, Cluster, DenyStyle, DnsFilter, ObjectRef, Peer, Peers, Policy, Rule, Standing,
 };
 
+use crate::codes;
 use crate::convert::Losses;
 use crate::yaml::write::{Map, Written};
 
@@ -134,7 +135,15 @@ fn body(
     match (policy.dns, names) {
         (DnsFilter::Filter, _) => spec.push("dns", Map::new().with("filter", true)),
         (DnsFilter::Learn, true) => spec.push("dns", Map::new().with("filter", false)),
-        (DnsFilter::Untouched, true) => spec.push("dns", Map::new().with("resolvers", false)),
+        (DnsFilter::Untouched, true) => {
+            losses.note(
+                codes::CONVERT_WIDER,
+                policy,
+                &policy.origin,
+                "natively names open the known resolvers",
+            );
+            spec.push("dns", Map::new().with("filter", false));
+        }
         (DnsFilter::Learn | DnsFilter::Untouched, false) => {}
     }
     match policy.deny_style {

@@ -19,6 +19,8 @@ pub(super) struct Written {
     pub(super) to: Vec<Map>,
     pub(super) metadata: Vec<&'static str>,
     pub(super) unsaid: Vec<String>,
+    /// What is said, and natively means more.
+    pub(super) wider: Vec<&'static str>,
 }
 
 /// Where the rule stands.
@@ -84,17 +86,20 @@ fn names(first: &FqdnPeer, group: &[&Peer], out: &mut Written) {
     if patterns.is_empty() {
         return;
     }
-    let mut map = Map::new().with("fqdn", patterns);
     if first.by == FqdnBy::Question {
-        map.push("chain", false);
+        out.wider.push(
+            "natively a name counts on the whole chain of an answer: what leads to it by CNAME opens it too",
+        );
     }
-    out.to.push(scoped(map, first.scope));
+    note_scope(first.scope, out);
+    out.to.push(Map::new().with("fqdn", patterns));
 }
 
-fn scoped(map: Map, scope: Scope) -> Map {
-    match scope {
-        Scope::Any => map,
-        Scope::Outside => map.with("scope", "outside"),
+fn note_scope(scope: Scope, out: &mut Written) {
+    if scope == Scope::Outside {
+        out.wider.push(
+            "natively blocks and names mean pods, nodes and Services too, where they have such an address",
+        );
     }
 }
 
@@ -125,7 +130,8 @@ fn block(block: &Block, around: Around<'_>, out: &mut Written) {
     if !except.is_empty() {
         map.push("except", except);
     }
-    out.to.push(scoped(map, *scope));
+    note_scope(*scope, out);
+    out.to.push(map);
 }
 
 /// IPv4-mapped prefixes are IPv4, as every engine reads them; bits beyond the prefix have no effect.
@@ -141,19 +147,26 @@ fn canonical(net: IpNet) -> IpNet {
 }
 
 fn entity(entity: Entity, out: &mut Written) {
-    let world = |net: &str| scoped(Map::new().with("cidr", net), Scope::Outside);
-    out.to.push(match entity {
-        Entity::WorldIpv4 => world("0.0.0.0/0"),
-        Entity::WorldIpv6 => world("::/0"),
+    let half = |out: &mut Written, net: &str| {
+        note_scope(Scope::Outside, out);
+        out.to.push(Map::new().with("cidr", net));
+    };
+    match entity {
+        Entity::WorldIpv4 => half(out, "0.0.0.0/0"),
+        Entity::WorldIpv6 => half(out, "::/0"),
+        Entity::All => {
+            for net in ["0.0.0.0/0", "::/0"] {
+                out.to.push(Map::new().with("cidr", net));
+            }
+        }
+        Entity::RemoteNode => out.unsaid.push("the entity `remote-node`".to_owned()),
         Entity::World
         | Entity::Host
-        | Entity::RemoteNode
         | Entity::Loopback
         | Entity::Dns
         | Entity::Cluster
-        | Entity::KubeApiserver
-        | Entity::All => Map::new().with("entity", entity.as_str()),
-    });
+        | Entity::KubeApiserver => out.to.push(Map::new().with("entity", entity.as_str())),
+    }
 }
 
 fn pods(peer: &PodPeer, own: Option<&str>) -> Map {

@@ -141,7 +141,10 @@ fn is_namespaced(policy: &Policy) -> bool {
     let subject = match &policy.subject {
         Subject::Kubernetes(subject) => subject.namespace.is_some() && subject.namespaces.is_none(),
         Subject::All | Subject::Plain(_) => policy.id.namespace.is_none(),
-        Subject::Endpoints(_) | Subject::Addressed(_) | Subject::HostEndpoint(_) => false,
+        Subject::Endpoints(_)
+        | Subject::Addressed(_)
+        | Subject::HostEndpoint(_)
+        | Subject::Nodes(_) => false,
     };
     let only = |action: Action| {
         let mut rules = policy.rules.iter();
@@ -204,7 +207,8 @@ fn namespace_of(policy: &Policy) -> Option<Arc<str>> {
         | Subject::Plain(_)
         | Subject::Endpoints(_)
         | Subject::Addressed(_)
-        | Subject::HostEndpoint(_) => None,
+        | Subject::HostEndpoint(_)
+        | Subject::Nodes(_) => None,
     }
 }
 

@@ -1,11 +1,10 @@
 //! Rules as entries of a native `egress`.
 
-use policy_model::{Action, Cluster, HttpMatch, Peer, Peers, Policy, Ports, Rule, SniCondition};
+use policy_model::{Action, Cluster, Peer, Peers, Policy, Ports, Rule, SniCondition};
 
 use crate::codes;
 use crate::convert::Losses;
 use crate::yaml::write::Map;
-use dns_names::Grammar;
 
 use super::peers::{self, Around};
 use super::ports;
@@ -27,6 +26,13 @@ impl RuleWriter<'_> {
         if let Some(why) = closed(rule) {
             return self.unsaid(codes::CONVERT_CLOSED, rule, why);
         }
+        if rule.questions.is_some() {
+            return self.unsaid(
+                codes::CONVERT_PEER,
+                rule,
+                "which names may be asked of a server",
+            );
+        }
         let by_name = |peer: &Peer| matches!(peer, Peer::Fqdn(_));
         if rule.action == Action::Pass
             && matches!(&rule.peers, Peers::Of(peers) if peers.iter().any(by_name))
@@ -46,7 +52,12 @@ impl RuleWriter<'_> {
                     to,
                     metadata,
                     unsaid,
+                    wider,
                 } = peers::peers(list, around);
+                for what in wider {
+                    self.losses
+                        .note(codes::CONVERT_WIDER, self.policy, &rule.origin, what);
+                }
                 for what in &unsaid {
                     // A Deny or Pass that is known in part denies everything.
                     if matches!(rule.action, Action::Deny | Action::Pass) {
@@ -71,36 +82,11 @@ impl RuleWriter<'_> {
             ports::Written::None => return self.without_ports(rule),
             ports::Written::Unsaid(what) => return self.unsaid(codes::CONVERT_PORTS, rule, what),
         }
-        if let Some(questions) = &rule.questions {
-            let mut patterns = Vec::new();
-            for pattern in questions.iter().filter(|pattern| !pattern.is_never()) {
-                match pattern.in_grammar(Grammar::Native) {
-                    Some(pattern) => patterns.push(pattern.as_str().to_owned()),
-                    None => self.note(
-                        codes::CONVERT_PEER,
-                        rule,
-                        &format!("questions like `{}`", pattern.as_str()),
-                    ),
-                }
-            }
-            if patterns.is_empty() {
-                // No native list is empty, and a rule without it would not ask for names at all.
-                return self.unsaid(
-                    codes::CONVERT_PEER,
-                    rule,
-                    "a rule by which nothing may be asked",
-                );
-            }
-            map.push("questions", patterns);
-        }
         if rule.allow_private && rule.action == Action::Allow {
             map.push("allowPrivate", true);
         }
         if rule.sni == Some(SniCondition::Match) {
             map.push("tls", Map::new().with("sni", "match"));
-        }
-        if !rule.http.is_empty() {
-            map.push("http", rule.http.iter().map(http).collect::<Vec<_>>());
         }
         Some(map)
     }
@@ -167,30 +153,18 @@ fn start(rule: &Rule, action: Action) -> Map {
 
 /// Why a rule is not in force where it comes from, unless its native form is not either for the same reason.
 fn closed(rule: &Rule) -> Option<&'static str> {
-    let conditions = match (&rule.sni, rule.closed) {
-        (Some(SniCondition::Names(_)), _) => return Some("a condition on the server name"),
-        (Some(SniCondition::Match), None) => true,
-        (Some(SniCondition::Match), Some(code)) => code == codes::NATIVE_TLS.id,
-        (None, Some(code)) => code == codes::NATIVE_HTTP.id && !rule.http.is_empty(),
-        (None, None) => true,
-    };
+    if !rule.http.is_empty() {
+        return Some("a condition on requests");
+    }
     // A Deny or Pass with a condition denies everything, whatever else it says.
-    if matches!(rule.action, Action::Deny | Action::Pass)
-        && (rule.sni.is_some() || !rule.http.is_empty())
-    {
-        return Some("a condition on TLS or HTTP");
+    let may_ask_tls = !matches!(rule.action, Action::Deny | Action::Pass);
+    match (&rule.sni, rule.closed) {
+        (Some(SniCondition::Match), None) if may_ask_tls => None,
+        (Some(SniCondition::Match), Some(code)) if may_ask_tls && code == codes::NATIVE_TLS.id => {
+            None
+        }
+        (Some(_), _) => Some("a condition on the server name"),
+        (None, Some(_)) => Some("a rule that is closed where it comes from"),
+        (None, None) => None,
     }
-    if rule.http.iter().any(|http| !http.hosts.is_empty()) {
-        return Some("a condition on the host of a request");
-    }
-    (!conditions).then_some("a rule that is closed where it comes from")
-}
-
-fn http(http: &HttpMatch) -> Map {
-    let list = |texts: &[std::sync::Arc<str>]| -> Option<Vec<String>> {
-        (!texts.is_empty()).then(|| texts.iter().map(ToString::to_string).collect())
-    };
-    Map::new()
-        .with_some("methods", list(&http.methods))
-        .with_some("paths", list(&http.paths))
 }

@@ -16,8 +16,22 @@ pub(super) fn subjects(placed: &Placed<'_>, losses: &mut Losses) -> Vec<Option<M
     match &placed.policy.subject {
         Subject::All => vec![None],
         Subject::Plain(subject) => vec![some(plain(subject))],
-        Subject::Kubernetes(subject) => vec![some(kubernetes(subject, &placed.place))],
-        Subject::Endpoints(_) | Subject::Addressed(_) | Subject::HostEndpoint(_) => {
+        Subject::Kubernetes(subject) if subject.nodes.is_none() => {
+            if !subject.host_network {
+                losses.note(
+                    codes::CONVERT_HOST_NETWORK,
+                    placed.policy,
+                    &placed.policy.origin,
+                    "natively pods in the network of their node are selected too",
+                );
+            }
+            vec![some(kubernetes(subject, &placed.place))]
+        }
+        Subject::Kubernetes(_)
+        | Subject::Endpoints(_)
+        | Subject::Addressed(_)
+        | Subject::HostEndpoint(_)
+        | Subject::Nodes(_) => {
             losses.note(
                 codes::CONVERT_SUBJECT,
                 placed.policy,
@@ -39,8 +53,8 @@ fn kubernetes(subject: &KubernetesSubject, place: &Place) -> Map {
         namespaces,
         pods,
         service_accounts,
-        nodes,
-        host_network,
+        nodes: _,
+        host_network: _,
     } = subject;
     let mut map = Map::new();
     let namespaces = match (namespace, namespaces, place) {
@@ -59,12 +73,6 @@ fn kubernetes(subject: &KubernetesSubject, place: &Place) -> Map {
     }
     if !service_accounts.is_empty() {
         map.push("serviceAccounts", texts(service_accounts));
-    }
-    if let Some(nodes) = nodes {
-        map.push("nodes", selector(nodes));
-    }
-    if !host_network {
-        map.push("hostNetwork", false);
     }
     map
 }
