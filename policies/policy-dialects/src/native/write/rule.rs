@@ -102,6 +102,16 @@ impl RuleWriter<'_> {
             .filter(|peer| matches!(peer, Peer::Fqdn(_)))
             .cloned()
             .collect();
+        // Where a peer is not known, a Deny or Pass denies everything, whatever its ports.
+        let may_be_unknown = list.iter().any(|peer| {
+            !matches!(
+                peer,
+                Peer::Block(_) | Peer::Fqdn(_) | Peer::Entity(_) | Peer::Metadata(_)
+            )
+        });
+        if may_be_unknown && matches!(rule.action, Action::Deny | Action::Pass) {
+            return self.unsaid(codes::CONVERT_PORTS, rule, "ports that no flow has");
+        }
         if names.is_empty() || rule.action == Action::Log {
             return None;
         }
