@@ -83,7 +83,7 @@ fn object(
         spec.push("defaultDeny", false);
         spec.push("egress", vec![Map::new().with("action", "Deny")]);
     } else {
-        spec.push("defaultDeny", policy.isolates);
+        spec.push("defaultDeny", place::isolates(policy));
         body(placed, cluster, namespace.as_deref(), &mut spec, losses);
     }
     if denies.is_some_and(|denies| denies.origin != policy.origin) {

@@ -67,7 +67,7 @@ pub(super) fn place<'a>(policies: &'a [Policy], losses: &mut Losses) -> Vec<Plac
         let isolated = admin
             .iter()
             .chain(&ranked(&namespace, true))
-            .any(|one| one.policy.isolates);
+            .any(|one| isolates(one.policy));
         for (policy, _) in &namespace {
             if policy.tier.end == TierEnd::DenyUnlessIsolatedElsewhere && isolated {
                 losses.note(
@@ -90,6 +90,15 @@ pub(super) fn place<'a>(policies: &'a [Policy], losses: &mut Losses) -> Vec<Plac
         losses,
     ));
     of_cluster
+}
+
+/// Whether a policy isolates by itself: a tier that denies at its end says so for its policies.
+pub(super) fn isolates(policy: &Policy) -> bool {
+    policy.isolates
+        && match policy.tier.end {
+            TierEnd::Next | TierEnd::DenyIfIsolated => true,
+            TierEnd::Deny | TierEnd::DenyUnlessIsolatedElsewhere => false,
+        }
 }
 
 /// How a policy stands natively: in force, in audit, or not at all.
@@ -240,7 +249,10 @@ fn sequence<'a>(policies: &[Ranked<'a>], tier: TierWord, losses: &mut Losses) ->
         for Ranked { policy, lifted, .. } in *group {
             // What passes out of `union` is not isolated by it, but is by an admin policy.
             let isolated = *lifted && policy.tier.end == TierEnd::DenyIfIsolated;
-            if at + 1 < tiers.len() || isolated {
+            // A Pass lifts the isolation of its own object, which two natively are.
+            let pieces = policies.iter().filter(|other| other.policy.id == policy.id);
+            let divided = policy.tier.end == TierEnd::DenyIfIsolated && pieces.count() > 1;
+            if at + 1 < tiers.len() || isolated || divided {
                 merged(policy, losses);
             }
         }
