@@ -82,6 +82,7 @@ const UNBOUND: &[&str] = &[
     "conformance",
     "egret",
     "fuzz-replay",
+    "oracles",
     "testkit",
     "xtask",
 ];

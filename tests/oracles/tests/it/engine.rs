@@ -1,0 +1,45 @@
+use oracles::{Oracle, Program, Set, Verdicts, go, model};
+
+/// Who can be asked for verdicts.
+pub(crate) trait Engine {
+    fn verdicts(&mut self, sets: &[Set]) -> Vec<Verdicts>;
+}
+
+impl Engine for Oracle {
+    fn verdicts(&mut self, sets: &[Set]) -> Vec<Verdicts> {
+        match self.ask(sets) {
+            Ok(answers) => answers.into_iter().map(|answer| answer.verdicts).collect(),
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+}
+
+/// The oracle, where Go is installed; it must be where `CI` is set.
+pub(crate) fn foreign(program: Program) -> Option<Oracle> {
+    if go().is_none() {
+        absent("Go");
+        return None;
+    }
+    Some(started(program.start()))
+}
+
+/// The model, where it lies beside the clone.
+pub(crate) fn shared_model() -> Option<Oracle> {
+    let model = model();
+    if model.is_none() {
+        absent("../shared/tools/model");
+    }
+    model.map(started)
+}
+
+fn absent(what: &str) {
+    assert!(
+        std::env::var_os("CI").is_none(),
+        "CI is set and {what} is absent"
+    );
+    eprintln!("NOT RUN: needs {what}");
+}
+
+fn started(oracle: anyhow::Result<Oracle>) -> Oracle {
+    oracle.unwrap_or_else(|error| panic!("{error:?}"))
+}
