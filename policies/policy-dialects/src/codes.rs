@@ -56,6 +56,10 @@ codes! {
     EMPTY_LIST = Refused "empty-list" "an empty list where it is unclear whether everything or nothing is meant";
     CIDR_HOST_BITS = Lint "cidr-host-bits" "an address block has bits set beyond its prefix; they have no effect";
 
+    UNREACHABLE_RULE = Lint "unreachable-rule" "a rule before it in the same object says the same already, so it has no effect";
+    SHADOWED_RULE = Lint "shadowed-rule" "a rule before it in the same object covers it and decides otherwise";
+    WILDCARD_WIDE = Lint "wildcard-wide" "a wildcard covers names that anybody can have";
+    FQDN_IN_CLUSTER = Lint "fqdn-in-cluster" "a rule names a host of the cluster's own zone";
     ALLOW_OPENS_GUARD = Lint "allow-opens-guard" "a rule opens a guarded metadata address";
     GUARD_STAYS_CLOSED = Lint "guard-stays-closed" "a rule covers a guarded metadata address and does not open it";
     POLICY_LIMIT = Refused "policy-limit" "the policies together are over a limit";

@@ -133,9 +133,7 @@ pub fn read_with_world<'t>(
             let mark = findings.mark();
             let mut policies = read(object, &surroundings, context, &mut findings);
             if !object.is_repeated && !findings.refused_since(mark) {
-                for policy in &policies {
-                    lints::guards(policy, &mut findings);
-                }
+                lints::lint(&policies, &mut findings);
                 reading.policies.append(&mut policies);
             }
         }

@@ -336,7 +336,7 @@ fn selectors_and_blocks_stand_together() {
 #[test]
 fn actions_are_kept_and_rules_are_numbered() {
     let policies = clean(&namespaced(
-        "egress: [{action: Log}, {action: Pass}, {action: Deny}, {action: Allow, metadata: {annotations: {a: b}}}]",
+        "egress: [{action: Log}, {action: Pass, protocol: UDP}, {action: Deny, protocol: TCP}, {action: Allow, metadata: {annotations: {a: b}}}]",
     ));
     let rules: Vec<(u32, Action)> = policies[0]
         .rules

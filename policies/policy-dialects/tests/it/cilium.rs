@@ -69,13 +69,13 @@ fn names_without_a_dns_rule_are_fine() {
 #[test]
 fn any_is_three_protocols_and_port_zero_is_every_port() {
     let policies = clean(&policy(
-        "egress:\n- toPorts: [{ports: [{port: \"53\"}]}]\n- toPorts: [{ports: [{port: \"0\", protocol: UDP}]}]\n- toPorts: [{ports: [{port: \"0\"}]}]\n- toPorts: [{ports: [{port: \"8000\", endPort: 8010, protocol: TCP}]}]\n",
+        "egress:\n- toPorts: [{ports: [{port: \"53\"}]}]\n- toPorts: [{ports: [{port: \"0\", protocol: UDP}]}]\n- toPorts: [{ports: [{port: \"8000\", endPort: 8010, protocol: TCP}]}]\n- toPorts: [{ports: [{port: \"0\"}]}]\n",
     ));
     let policy = &policies[0];
     assert_eq!(ports(policy, 0), ["53/TCP", "53/UDP", "53/SCTP"]);
     assert_eq!(ports(policy, 1), ["UDP"]);
-    assert_eq!(ports(policy, 2), ["any"]);
-    assert_eq!(ports(policy, 3), ["8000-8010/TCP"]);
+    assert_eq!(ports(policy, 2), ["8000-8010/TCP"]);
+    assert_eq!(ports(policy, 3), ["any"]);
     assert_eq!(
         policy.rules[0].peers,
         Peers::Any,

@@ -16,6 +16,7 @@ mod cilium_cluster;
 mod cilium_facts;
 mod cluster_network_policy;
 mod hostile_text;
+mod lints;
 mod native;
 mod native_peers;
 mod network_policy;
