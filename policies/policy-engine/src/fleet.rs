@@ -40,7 +40,7 @@ struct Shared {
     users: usize,
 }
 
-/// Workloads that no policy can tell apart.
+/// Workloads of which the same is known.
 #[derive(Debug, Default)]
 struct Identity {
     members: BTreeSet<Arc<str>>,
@@ -84,12 +84,8 @@ impl Fleet {
     /// Puts the policies of one object in place of those it had; an empty list takes it away.
     pub fn set_object(&mut self, object: ObjectRef, policies: Vec<Policy>) {
         let policies: Vec<Arc<Policy>> = policies.into_iter().map(Arc::new).collect();
-        let by_address = self.policies.select_by_address();
         let change = self.policies.replace(object, policies);
         self.replaced = None;
-        if by_address != self.policies.select_by_address() {
-            self.tell_apart_anew();
-        }
         let asked: Vec<&BTreeMap<Workload, Identity>> = match &change.namespaces {
             // A workload of which no namespace is known may be in any.
             Some(namespaces) => namespaces
@@ -125,14 +121,21 @@ impl Fleet {
     pub fn set_workload(&mut self, name: Arc<str>, workload: Workload) {
         self.remove_workload(&name);
         self.workloads.insert(Arc::clone(&name), workload.clone());
-        self.join(name, workload);
+        let alike = self
+            .identities
+            .entry(workload.pod.namespace.clone())
+            .or_default();
+        let identity = alike.entry(workload.clone()).or_default();
+        if identity.members.is_empty() {
+            self.stale.insert(workload);
+        }
+        identity.members.insert(name);
     }
 
     pub fn remove_workload(&mut self, name: &str) {
         let Some(workload) = self.workloads.remove(name) else {
             return;
         };
-        let workload = self.identity_of(workload);
         let Some(alike) = self.identities.get_mut(&workload.pod.namespace) else {
             return;
         };
@@ -196,6 +199,8 @@ impl Fleet {
                     let members = members.into_iter().flat_map(|identity| &identity.members);
                     done.refused
                         .extend(members.map(|member| (Arc::clone(member), error.clone())));
+                    // Whatever mends it need not touch what the workload has.
+                    self.stale.insert(workload);
                 }
             }
         }
@@ -206,12 +211,11 @@ impl Fleet {
 
     /// The ruleset of a workload, as of the last [`compile`](Self::compile).
     pub fn ruleset(&self, name: &str) -> Option<&Arc<Compiled>> {
-        let workload = self.workloads.get(name)?.clone();
-        let workload = self.identity_of(workload);
+        let workload = self.workloads.get(name)?;
         let identity = self
             .identities
             .get(&workload.pod.namespace)?
-            .get(&workload)?;
+            .get(workload)?;
         let shared = self.rulesets.get(identity.ruleset.as_ref()?)?;
         Some(&shared.compiled)
     }
@@ -279,64 +283,6 @@ impl Fleet {
                 self.stale.insert(workload.clone());
             }
         }
-    }
-
-    fn join(&mut self, name: Arc<str>, workload: Workload) {
-        let workload = self.identity_of(workload);
-        let alike = self
-            .identities
-            .entry(workload.pod.namespace.clone())
-            .or_default();
-        let identity = alike.entry(workload.clone()).or_default();
-        if identity.members.is_empty() {
-            self.stale.insert(workload);
-        }
-        identity.members.insert(name);
-    }
-
-    /// All that policies may tell of a workload: its addresses are no part of that, unless a policy asks for them.
-    fn identity_of(&self, mut workload: Workload) -> Workload {
-        if !self.policies.select_by_address() {
-            workload.pod.addresses.clear();
-        }
-        workload
-    }
-
-    fn tell_apart_anew(&mut self) {
-        let before = std::mem::take(&mut self.identities);
-        self.stale.clear();
-        let workloads: Vec<(Arc<str>, Workload)> = self
-            .workloads
-            .iter()
-            .map(|(name, workload)| (Arc::clone(name), workload.clone()))
-            .collect();
-        // Until they are compiled, workloads keep the ruleset they had.
-        let mut had: BTreeMap<Arc<str>, Option<RulesetKey>> = BTreeMap::new();
-        for identity in before.into_values().flat_map(BTreeMap::into_values) {
-            for member in identity.members {
-                had.insert(member, identity.ruleset.clone());
-            }
-        }
-        for (name, workload) in workloads {
-            self.join(Arc::clone(&name), workload.clone());
-            let workload = self.identity_of(workload);
-            if let (Some(identity), Some(ruleset)) = (
-                identity_mut(&mut self.identities, &workload),
-                had.remove(&name),
-            ) {
-                identity.ruleset = identity.ruleset.take().or(ruleset);
-            }
-        }
-        for shared in self.rulesets.values_mut() {
-            shared.users = 0;
-        }
-        let identities = self.identities.values().flat_map(BTreeMap::values);
-        for key in identities.filter_map(|identity| identity.ruleset.as_ref()) {
-            if let Some(shared) = self.rulesets.get_mut(key) {
-                shared.users += 1;
-            }
-        }
-        self.rulesets.retain(|_, shared| shared.users > 0);
     }
 
     /// One identity less uses a ruleset; the last one takes it away.

@@ -15,8 +15,6 @@ pub(super) struct PolicyIndex {
     objects: BTreeMap<ObjectRef, Vec<PolicyNumber>>,
     pinned: BTreeMap<Arc<str>, BTreeSet<PolicyNumber>>,
     unpinned: BTreeSet<PolicyNumber>,
-    /// How many subjects ask for addresses.
-    by_address: usize,
 }
 
 /// What a replacement changed.
@@ -50,7 +48,6 @@ impl PolicyIndex {
         for number in &removed {
             if let Some(policy) = self.policies.remove(number) {
                 note(&policy);
-                self.by_address -= usize::from(asks_for_addresses(&policy));
                 match pinned_to(&policy.subject).and_then(|to| self.pinned.get_mut(to)) {
                     Some(pinned) => pinned.remove(number),
                     None => self.unpinned.remove(number),
@@ -60,7 +57,6 @@ impl PolicyIndex {
         let mut numbers = Vec::with_capacity(policies.len());
         for policy in &policies {
             note(policy);
-            self.by_address += usize::from(asks_for_addresses(policy));
             let number = PolicyNumber(self.next);
             self.next += 1;
             match pinned_to(&policy.subject) {
@@ -121,11 +117,6 @@ impl PolicyIndex {
             .map(|number| (number, &self.policies[&number]))
     }
 
-    /// Whether a subject asks for addresses.
-    pub(super) const fn select_by_address(&self) -> bool {
-        self.by_address > 0
-    }
-
     /// The policies with an id.
     pub(super) fn of_id(&self, id: &ObjectRef) -> BTreeSet<PolicyNumber> {
         self.iter()
@@ -133,10 +124,6 @@ impl PolicyIndex {
             .map(|(number, _)| number)
             .collect()
     }
-}
-
-const fn asks_for_addresses(policy: &Policy) -> bool {
-    matches!(policy.subject, Subject::Addressed(_))
 }
 
 /// The one namespace whose workloads a subject may select, where it says one.

@@ -158,7 +158,7 @@ fn a_change_makes_only_what_it_touches() {
 #[test]
 fn what_cannot_be_compiled_keeps_what_it_had() {
     let (world, objects, workloads) = fleet(SMALL);
-    let mut fleet = Fleet::new(world, settings());
+    let mut fleet = Fleet::new(world.clone(), settings());
     for (object, policies) in &objects {
         fleet.set_object(object.clone(), policies.clone());
     }
@@ -175,4 +175,22 @@ fn what_cannot_be_compiled_keeps_what_it_had() {
     let done = fleet.compile();
     assert!(!done.refused.is_empty());
     assert_eq!(shown(fleet.ruleset(name).unwrap()), before);
+
+    let (object, _) = objects[0].clone();
+    fleet.set_object(object, Vec::new());
+    let done = fleet.compile();
+    assert!(done.refused.is_empty(), "{done:?}");
+    let left: Vec<Policy> = objects
+        .iter()
+        .skip(1)
+        .flat_map(|(_, all)| all)
+        .cloned()
+        .collect();
+    check(
+        &fleet,
+        &left,
+        &world,
+        &workloads,
+        "what was refused is gone",
+    );
 }
