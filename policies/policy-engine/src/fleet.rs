@@ -117,7 +117,8 @@ impl Fleet {
         }
     }
 
-    /// Puts a workload in, or another in its place. `name` is the caller's.
+    /// Puts a workload in, or another in its place: then it has no ruleset before the next [`compile`](Self::compile).
+    /// `name` is the caller's.
     pub fn set_workload(&mut self, name: Arc<str>, workload: Workload) {
         self.remove_workload(&name);
         self.workloads.insert(Arc::clone(&name), workload.clone());

@@ -119,7 +119,7 @@ impl Ruleset {
         if self.shape(shape).facts.metadata {
             return self.opener(Ruling::Enforced, shape).is_some();
         }
-        rules.private || self.any_allows_private(rules)
+        rules.may_hold(&self.world, ip) || self.any_allows_private(rules)
     }
 
     fn any_allows_private(&self, rules: &NameRules) -> bool {
@@ -145,8 +145,7 @@ impl Ruleset {
         rules: &NameRules,
     ) -> ByRuling<Vec<u32>> {
         let guarded = self.settings.guards
-            && !rules.private
-            && self.world.is_private(ip)
+            && !rules.may_hold(&self.world, ip)
             && !is_on(Fault::RebindingForgotten);
         let outside = node.outside || is_on(Fault::ScopeForgotten);
         let counts = |clause: &u32| match &self.clause(*clause).peer {

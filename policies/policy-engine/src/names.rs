@@ -1,8 +1,9 @@
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use dns_names::Name;
-use policy_model::FqdnBy;
+use policy_model::{FqdnBy, Guarded, World};
 
 use crate::compile::clauses::{NameEntry, NameTarget};
 use crate::faults::{Fault, is_on};
@@ -17,11 +18,30 @@ use crate::ruleset::{ByRuling, Effect, Ruleset, Ruling};
 pub struct NameRules {
     /// Clause numbers, ascending, of each ruling.
     pub(crate) clauses: ByRuling<Arc<[u32]>>,
-    /// The name is one of a private zone, whose names may hold private addresses.
-    pub(crate) private: bool,
+    /// Which private addresses the name may hold by itself.
+    pub(crate) zone: Zone,
+}
+
+/// Where a name stands, as far as the rebinding guard asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Zone {
+    /// Outside: no private address.
+    Outside,
+    /// The cluster's own: addresses of the cluster, and no other private ones.
+    Cluster,
+    /// A private zone of the settings: any.
+    Private,
 }
 
 impl NameRules {
+    /// Whether the name may stand for `ip` without a rule that says so.
+    pub(crate) fn may_hold(&self, world: &World, ip: IpAddr) -> bool {
+        match (self.zone, world.guarded(ip)) {
+            (_, None) | (Zone::Private, _) | (Zone::Cluster, Some(Guarded::Cluster)) => true,
+            (Zone::Outside | Zone::Cluster, Some(_)) => false,
+        }
+    }
+
     /// Whether no rule of either ruling matches: the answer opens nothing.
     pub fn is_empty(&self) -> bool {
         self.clauses.enforced.is_empty() && self.clauses.proposed.is_empty()
@@ -75,6 +95,7 @@ impl Ruleset {
     /// A Deny by name hides the rules behind it in the walk: they learn nothing from this answer.
     pub fn name_rules(&self, question: &Name, chain: &[Name]) -> NameRules {
         let targets = self.names.targets(question, chain);
+        let is_in = |zones: &[Name]| zones.iter().any(|zone| question.is_under(zone));
         let clauses = ByRuling::from_fn(|ruling| {
             let rank = |target: &NameTarget| self.name_rank(ruling, *target);
             let refused = targets
@@ -98,12 +119,14 @@ impl Ruleset {
             clauses.dedup();
             clauses.into()
         });
-        // The cluster's own names stand for its own addresses.
-        let zones = self.settings.private_zones.iter();
-        let private = zones
-            .chain(&self.settings.cluster_domain)
-            .any(|zone| question.is_under(zone));
-        NameRules { clauses, private }
+        let zone = if is_in(&self.settings.private_zones) {
+            Zone::Private
+        } else if is_in(self.settings.cluster_domain.as_slice()) {
+            Zone::Cluster
+        } else {
+            Zone::Outside
+        };
+        NameRules { clauses, zone }
     }
 
     /// The rules that those are, as enforced, in the order of the walk.

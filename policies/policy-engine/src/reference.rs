@@ -122,7 +122,9 @@ fn in_force(setting: Setting<'_>, ruling: Ruling) -> Vec<Policy> {
         .filter(counts)
         .cloned()
         .collect();
-    // NetworkPolicies are Calico's where Calico has anything to say in that tier.
+    // NetworkPolicies are Calico's where Calico has anything to say in that tier. Those of one object, which then have one
+    // rank, follow each other as they did before.
+    selected.sort_by(|a, b| (a.order, &a.tie).cmp(&(b.order, &b.tie)));
     let calico = selected
         .iter()
         .find(|policy| &*policy.tier.name == "calico-default")

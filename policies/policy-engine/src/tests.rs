@@ -1,5 +1,6 @@
 mod build;
 mod cilium_matrix;
+mod clusters;
 mod differential;
 mod fleet;
 mod folds;

@@ -6,6 +6,7 @@ use ipnet::IpNet;
 
 use crate::cluster::{Backend, Cluster, NamespacedName};
 use crate::ports::Protocol;
+use crate::preset::METADATA_ADDRESSES;
 use crate::world::DestinationClass;
 
 /// A cluster, with what each of its addresses is. Cheap to clone; a change of the cluster is a new one.
@@ -34,7 +35,9 @@ impl ClusterMap {
         }
         let mut services = BTreeMap::new();
         for (name, service) in &cluster.services {
-            for ip in &service.addresses {
+            // Whoever may write `externalIPs` must not take the guard off an address of the cloud.
+            let own = service.addresses.iter();
+            for ip in own.filter(|ip| !METADATA_ADDRESSES.contains(&ip.to_canonical())) {
                 classes.insert(ip.to_canonical(), DestinationClass::Service);
                 services.insert(ip.to_canonical(), name.clone());
             }
@@ -155,7 +158,7 @@ mod tests {
         };
         cluster.nodes.insert("n1".into(), node);
         let service = Service {
-            addresses: vec![ip("10.96.0.9")],
+            addresses: vec![ip("10.96.0.9"), ip("169.254.169.254")],
             ports: vec![ServicePort {
                 name: None,
                 protocol: Protocol::TCP,
@@ -177,6 +180,7 @@ mod tests {
     #[test_case("10.0.1.1", DestinationClass::Outside; "beside the pods")]
     #[test_case("192.0.2.1", DestinationClass::Node; "a node, whoever shares its network")]
     #[test_case("10.96.0.9", DestinationClass::Service; "a service")]
+    #[test_case("169.254.169.254", DestinationClass::Outside; "what no service may take")]
     fn classes(address: &str, expected: DestinationClass) {
         assert_eq!(map().class_of(ip(address)), expected);
     }

@@ -89,7 +89,7 @@ pub enum Entity {
     Loopback,
     /// The known resolvers, over UDP and TCP on the port each listens on, whatever wider ports the rule says.
     Dns,
-    /// Everything of the cluster, pods and nodes: nothing on a machine without one.
+    /// Everything of the cluster, pods and nodes. Where no cluster is known: closed, as for the two other words of one.
     Cluster,
     /// The cluster's API server: nothing on a machine without one.
     KubeApiserver,

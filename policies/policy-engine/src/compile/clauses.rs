@@ -4,7 +4,8 @@ use std::net::IpAddr;
 use dns_names::NamePattern;
 use ipnet::IpNet;
 use policy_model::{
-    Action, Block, DestinationClass, FqdnBy, Peer, Peers, Ports, Resolver, Rule, Scope, World,
+    Action, Block, DestinationClass, Entity, FqdnBy, Peer, Peers, Ports, Resolver, Rule, Scope,
+    World,
 };
 
 /// A peer of a rule, with the ports the rule means there. Numbered from 0 in the order of policies, rules and peers.
@@ -108,6 +109,9 @@ pub(crate) fn is_unknown(peer: &Peer, world: &World) -> bool {
         Peer::Endpoints(peer) => {
             (peer.selector.is_some() || peer.not_selector.is_some())
                 && world.cluster.objects().is_empty()
+        }
+        Peer::Entity(Entity::Cluster | Entity::RemoteNode | Entity::KubeApiserver) => {
+            world.cluster.is_unknown()
         }
         Peer::Block(_) | Peer::Fqdn(_) | Peer::Entity(_) | Peer::Metadata(_) => false,
     }

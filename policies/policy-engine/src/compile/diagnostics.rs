@@ -52,12 +52,13 @@ fn closed(rule: &Rule, world: &World, about: About<'_>) {
     }
     for peer in peers(rule).iter().filter(|peer| is_unknown(peer, world)) {
         let what = match peer {
-            Peer::Pods(_) => "pods".to_owned(),
-            Peer::Nodes(_) => "nodes".to_owned(),
-            Peer::Service(_) => "Services".to_owned(),
-            Peer::Endpoints(_) => "endpoints".to_owned(),
-            Peer::Set(name) => format!("set `{name}`"),
-            Peer::Block(_) | Peer::Fqdn(_) | Peer::Entity(_) | Peer::Metadata(_) => continue,
+            Peer::Pods(_) => "pods are".to_owned(),
+            Peer::Nodes(_) => "nodes are".to_owned(),
+            Peer::Service(_) => "Services are".to_owned(),
+            Peer::Endpoints(_) => "endpoints are".to_owned(),
+            Peer::Set(name) => format!("set `{name}` is"),
+            Peer::Entity(entity) => format!("entity `{}` is", entity.as_str()),
+            Peer::Block(_) | Peer::Fqdn(_) | Peer::Metadata(_) => continue,
         };
         let effect = match rule.action {
             Action::Allow | Action::Log => "this peer matches nothing",
@@ -66,7 +67,7 @@ fn closed(rule: &Rule, world: &World, about: About<'_>) {
         about(
             Level::Closed,
             PEER_NOT_HERE,
-            &format!("{what} are not known on one machine: {effect}"),
+            &format!("{what} not known on one machine: {effect}"),
             None,
         );
     }

@@ -336,13 +336,11 @@ impl Lowering<'_> {
             // A resolver that is a Service is asked by the Service's address and judged as its backends.
             let mut of_service = [false; 2];
             for server in &servers {
-                if !self.reaches(server.address) {
-                    continue;
-                }
-                let Ports::Only(ports) = intersect(&self.rule.ports, &resolver_ports(*server))
-                else {
-                    continue;
-                };
+                let mut ports = resolver_ports(*server).to_vec();
+                ports.retain(|port| {
+                    intersect(&self.rule.ports, &[*port]) != Ports::Only(Vec::new())
+                        && self.reaches(*server, port.protocol)
+                });
                 let serves = |protocol| ports.iter().any(|one| one.protocol == protocol);
                 let protocols = [serves(Protocol::UDP), serves(Protocol::TCP)];
                 if protocols == [false, false] {
@@ -382,8 +380,9 @@ impl Lowering<'_> {
         }
     }
 
-    /// Whether the rule's peers hold for the address without any name.
-    fn reaches(&self, address: IpAddr) -> bool {
+    /// Whether the rule's peers hold for a server without any name.
+    fn reaches(&self, server: Resolver, protocol: Protocol) -> bool {
+        let Resolver { address, port } = server;
         let address = address.to_canonical();
         let world = self.here.world;
         let cluster = world.cluster.objects();
@@ -419,9 +418,10 @@ impl Lowering<'_> {
                 members::pods(cluster, peer).any(|(_, pod)| pod.addresses.contains(&address))
             }
             Peer::Nodes(selector) => members::nodes(cluster, selector).any(|ip| ip == address),
-            Peer::Service(peer) => {
-                members::backends(cluster, peer).any(|(backend, _)| backend.address == address)
-            }
+            Peer::Service(peer) => members::backends(cluster, peer).any(|(backend, of)| {
+                let on_port = (backend.port, of) == (port, protocol);
+                backend.address == address && (on_port || !peer.with_ports)
+            }),
             Peer::Endpoints(peer) => members::endpoints(cluster, peer)
                 .iter()
                 .any(|block| block_holds(block, address, outside)),

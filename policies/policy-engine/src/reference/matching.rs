@@ -4,8 +4,9 @@ use std::net::IpAddr;
 use dns_names::Name;
 use ipnet::IpNet;
 use policy_model::{
-    Action, Band, Block, DestinationClass, DnsFilter, Entity, FqdnBy, FqdnPeer, METADATA_ADDRESSES,
-    OpenedBy, Peer, Peers, Policy, PortMatch, Ports, Preset, Protocol, Rule, Scope,
+    Action, Band, Block, DestinationClass, DnsFilter, Entity, FqdnBy, FqdnPeer, Guarded,
+    METADATA_ADDRESSES, OpenedBy, Peer, Peers, Policy, PortMatch, Ports, Preset, Protocol, Rule,
+    Scope,
 };
 
 use super::{Court, Does};
@@ -27,6 +28,9 @@ impl Court<'_> {
                     && (peer.selector.is_some() || peer.not_selector.is_some())
             }
             Peer::Set(_) => true,
+            Peer::Entity(Entity::Cluster | Entity::RemoteNode | Entity::KubeApiserver) => {
+                cluster.is_unknown()
+            }
             Peer::Block(_) | Peer::Fqdn(_) | Peer::Entity(_) | Peer::Metadata(_) => false,
         });
         let names = peers.iter().any(|peer| matches!(peer, Peer::Fqdn(_)));
@@ -165,18 +169,21 @@ impl Court<'_> {
         flow: &Flow,
         lease: &NamedLease,
     ) -> bool {
+        let private_zone = self
+            .settings
+            .private_zones
+            .iter()
+            .any(|zone| lease.question.is_under(zone));
+        // The cluster's own names stand for its own addresses, and for no other private ones.
         let own_zone = self.settings.cluster_domain.as_ref();
-        let private_zone = own_zone.is_some_and(|zone| lease.question.is_under(zone))
-            || self
-                .settings
-                .private_zones
-                .iter()
-                .any(|zone| lease.question.is_under(zone));
+        let of_cluster = own_zone.is_some_and(|zone| lease.question.is_under(zone))
+            && self.world.guarded(flow.ip) == Some(Guarded::Cluster);
         let in_scope =
             fqdn.scope == Scope::Any || self.world.class_of(flow.ip) == DestinationClass::Outside;
         let may_be_private = !self.settings.guards
             || rule.allow_private
             || private_zone
+            || of_cluster
             || !self.world.is_private(flow.ip);
         fqdn_matches(fqdn, &lease.question, &lease.chain)
             && in_scope

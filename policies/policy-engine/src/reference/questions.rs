@@ -136,8 +136,21 @@ impl Court<'_> {
             Ports::Any => [].iter(),
             Ports::Only(list) | Ports::AllBut(list) => list.iter(),
         };
-        let ends = |one: &PortMatch| [(one.protocol, one.first), (one.protocol, one.last)];
-        let ports: Vec<(Protocol, u16)> = of_presets.chain(of_rule).flat_map(ends).collect();
+        // Its ends, and the ports beside it, which "all but" means; and a protocol that nobody names.
+        let ends = |one: &PortMatch| {
+            [
+                one.first,
+                one.last,
+                one.first.saturating_sub(1),
+                one.last.saturating_add(1),
+            ]
+            .map(|port| (one.protocol, port))
+        };
+        let ports: Vec<(Protocol, u16)> = of_presets
+            .chain(of_rule)
+            .flat_map(ends)
+            .chain([(Protocol(u8::MAX), 0)])
+            .collect();
         preset.addresses().iter().any(|address| {
             ports.iter().any(|(protocol, port)| {
                 self.opens_metadata(policy, rule, &Flow::new(*address, *protocol, *port))
