@@ -1,11 +1,9 @@
-use std::sync::Arc;
-
 use policy_model::Labels;
 
 use crate::codes;
 use crate::decode::Findings;
+use crate::kubernetes::labels_of;
 use crate::object::Object;
-use crate::yaml::{Node, Shape};
 
 /// The label of the namespace an object is in: given by Calico, never written.
 pub(super) const NAMESPACE: &str = "projectcalico.org/namespace";
@@ -21,7 +19,7 @@ pub(super) fn of_object(object: &Object<'_>, findings: &mut Findings) -> Labels 
     let Some(node) = node else {
         return Labels::new();
     };
-    let labels = of_mapping(node, findings);
+    let labels = labels_of(node, findings);
     if labels.contains_key(NAMESPACE) {
         findings.report_help(
             codes::CALICO_LABEL,
@@ -31,19 +29,4 @@ pub(super) fn of_object(object: &Object<'_>, findings: &mut Findings) -> Labels 
         );
     }
     labels
-}
-
-/// The strings of a mapping.
-pub(super) fn of_mapping(node: Node<'_>, findings: &mut Findings) -> Labels {
-    let Shape::Mapping(entries) = node.shape() else {
-        findings.wrong_type(node, "a mapping");
-        return Labels::new();
-    };
-    entries
-        .iter()
-        .filter_map(|entry| {
-            let value = findings.string(entry.value)?.value;
-            Some((Arc::from(entry.key), Arc::from(value)))
-        })
-        .collect()
 }

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use policy_model::{Action, Labels, Ports, Rule};
 
-use super::labels;
 use super::lower::{Lowering, lower_rule};
 use super::v3::profile_rules;
 use crate::Context;
 use crate::codes;
 use crate::decode::Findings;
+use crate::kubernetes::labels_of;
 use crate::object::Object;
 use crate::surroundings::Surroundings;
 
@@ -41,7 +41,7 @@ pub(super) fn read(
     };
     let labels = fields
         .take("labelsToApply")
-        .map_or_else(Labels::new, |node| labels::of_mapping(node, findings));
+        .map_or_else(Labels::new, |node| labels_of(node, findings));
     let egress = fields.take("egress");
     let specs = egress.map_or_else(Vec::new, |node| profile_rules(node, findings));
     // Ingress is not held by Egret, and no policy depends on it.

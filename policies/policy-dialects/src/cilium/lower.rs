@@ -12,16 +12,12 @@ use super::subject;
 use super::v2::{PolicyRuleSpec, SubjectSpec};
 use crate::Context;
 use crate::codes;
-use crate::decode::{At, Findings};
-use crate::kubernetes::MetadataSpec;
+use crate::decode::Findings;
 use crate::object::Object;
 use crate::surroundings::Surroundings;
 use crate::yaml::Node;
 
 use rule::{Around, lower_egress};
-
-/// On an object of a dialect that cannot say `allowPrivate`: its names may hold private addresses.
-const ALLOW_PRIVATE: &str = "egret.dev/allow-private";
 
 /// Reads one object of either kind; nothing where it is refused.
 pub(crate) fn read(
@@ -56,7 +52,7 @@ pub(crate) fn read(
     }
     let around = Around {
         namespace: id.namespace.clone(),
-        allow_private: allow_private(metadata, findings),
+        allow_private: metadata.allows_private(findings),
         surroundings,
     };
     let mut policies = Vec::new();
@@ -70,22 +66,6 @@ pub(crate) fn read(
         Vec::new()
     } else {
         policies
-    }
-}
-
-fn allow_private(metadata: &MetadataSpec<'_>, findings: &mut Findings) -> bool {
-    match metadata.annotation(ALLOW_PRIVATE) {
-        None => false,
-        Some(At { value: "true", .. }) => true,
-        Some(At { value: "false", .. }) => false,
-        Some(At { value, node }) => {
-            findings.report(
-                codes::INVALID_VALUE,
-                node,
-                format!("`{value}` is neither \"true\" nor \"false\""),
-            );
-            false
-        }
     }
 }
 

@@ -14,7 +14,7 @@ pub(crate) struct Unfinished {
     pub(super) services: BTreeMap<NamespacedName, ServiceSpec>,
     pub(super) slices: Vec<EndpointsSpec>,
     pub(super) endpoints: BTreeMap<NamespacedName, Vec<EndpointsSpec>>,
-    /// Pods that no Service leads to for now.
+    /// Pods that are not ready: no Service leads to them until they are.
     pub(super) idle: BTreeSet<NamespacedName>,
 }
 

@@ -1,6 +1,6 @@
 //! Rules as entries of a native `egress`.
 
-use policy_model::{Action, Cluster, Peer, Peers, Policy, Ports, Rule, SniCondition};
+use policy_model::{Action, Cluster, Entity, Peer, Peers, Policy, Ports, Rule, SniCondition};
 
 use crate::codes;
 use crate::convert::Losses;
@@ -103,11 +103,17 @@ impl RuleWriter<'_> {
             .cloned()
             .collect();
         // Where a peer is not known, a Deny or Pass denies everything, whatever its ports.
-        let may_be_unknown = list.iter().any(|peer| {
-            !matches!(
-                peer,
-                Peer::Block(_) | Peer::Fqdn(_) | Peer::Entity(_) | Peer::Metadata(_)
-            )
+        let may_be_unknown = list.iter().any(|peer| match peer {
+            Peer::Entity(entity) => matches!(
+                entity,
+                Entity::Cluster | Entity::RemoteNode | Entity::KubeApiserver
+            ),
+            Peer::Block(_) | Peer::Fqdn(_) | Peer::Metadata(_) => false,
+            Peer::Pods(_)
+            | Peer::Nodes(_)
+            | Peer::Service(_)
+            | Peer::Endpoints(_)
+            | Peer::Set(_) => true,
         });
         if may_be_unknown && matches!(rule.action, Action::Deny | Action::Pass) {
             return self.unsaid(codes::CONVERT_PORTS, rule, "ports that no flow has");
