@@ -381,11 +381,11 @@ fn seconds(duration: Duration) -> String {
 }
 
 fn row(out: &mut String, label: &str, text: &str) {
-    line(out, &format!("  {label:<10}{text}"));
+    line(out, &format!("  {label:<8}  {text}"));
 }
 
 fn step(out: &mut String, label: &str, text: &str) {
-    line(out, &format!("  {label:<17}{text}"));
+    line(out, &format!("  {label:<15}  {text}"));
 }
 
 fn line(out: &mut String, text: &str) {
