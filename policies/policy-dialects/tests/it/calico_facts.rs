@@ -1,6 +1,4 @@
-//! Facts about Calico's selectors, and its published examples, from data beside the clone.
-
-use std::path::Path;
+//! Facts about Calico's selectors, from data beside the clone.
 
 use policy_dialects::{Context, Reading, parse_selector, read};
 use policy_model::{Expression, LabelValue, Level, Peer, Peers, Selects};
@@ -140,77 +138,4 @@ fn a_rules_selector_is_scoped_as_calico_scopes_it() {
         };
         assert_eq!(peer.selector, Some(effective), "{conversion}");
     }
-}
-
-/// One line for each file in our own words: its number, what it is, how many rules it gave, what was found.
-/// `EGRET_UPDATE=1` writes the lines anew.
-#[test]
-fn every_published_example_is_read_with_honest_findings() {
-    let Some(folder) = shared("examples/calico") else {
-        return;
-    };
-    let mut files: Vec<_> = std::fs::read_dir(folder)
-        .expect("a folder")
-        .map(|entry| entry.expect("an entry").path())
-        .filter(|path| {
-            path.extension()
-                .is_some_and(|extension| extension == "yaml")
-        })
-        .collect();
-    files.sort();
-    assert!(files.len() >= 80, "{} files", files.len());
-    let mut lines = String::new();
-    for path in files {
-        let text = std::fs::read_to_string(&path).expect("text");
-        let reading = read("example.yaml", &text, &Context::default());
-        for diagnostic in &reading.diagnostics {
-            assert!(
-                diagnostic.origin.line > 0 && diagnostic.code != "yaml-syntax",
-                "{}: {diagnostic:?}",
-                path.display()
-            );
-        }
-        lines.push_str(&line(&path, &text, &reading));
-    }
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/calico_examples.txt");
-    if std::env::var_os("EGRET_UPDATE").is_some() {
-        std::fs::write(&golden, &lines).expect("the golden file can be written");
-    }
-    let known = std::fs::read_to_string(&golden).unwrap_or_default();
-    assert_eq!(lines, known, "EGRET_UPDATE=1 writes it anew");
-}
-
-fn line(path: &Path, text: &str, reading: &Reading) -> String {
-    let number = path
-        .file_name()
-        .and_then(|name| name.to_str())
-        .and_then(|name| name.split('-').next())
-        .expect("a number");
-    let kind = text
-        .lines()
-        .find_map(|line| line.strip_prefix("kind: "))
-        .expect("a kind");
-    let rules: usize = reading
-        .policies
-        .iter()
-        .map(|policy| policy.rules.len())
-        .sum();
-    let mut line = format!(
-        "{number} {kind}: {} policies, {rules} rules",
-        reading.policies.len()
-    );
-    for level in [Level::Refused, Level::Closed, Level::Lint] {
-        let mut codes: Vec<&str> = reading
-            .diagnostics
-            .iter()
-            .filter(|diagnostic| diagnostic.level == level)
-            .map(|diagnostic| diagnostic.code)
-            .collect();
-        codes.sort_unstable();
-        if !codes.is_empty() {
-            line.push_str(&format!("; {level}: {}", codes.join(", ")));
-        }
-    }
-    line.push('\n');
-    line
 }

@@ -15,6 +15,7 @@ mod cilium;
 mod cilium_cluster;
 mod cilium_facts;
 mod cluster_network_policy;
+mod examples;
 mod hostile_text;
 mod lints;
 mod native;

@@ -1,30 +1,10 @@
 //! Policies that upstream publishes, from data beside the clone: read without surprise.
 
-use std::path::{Path, PathBuf};
-
 use policy_dialects::{Context, Reading, read};
 use policy_model::Level;
 
+use crate::examples::yaml_files;
 use crate::support::shared;
-
-fn yaml_files(folder: &Path, found: &mut Vec<PathBuf>) {
-    let mut paths: Vec<PathBuf> = folder
-        .read_dir()
-        .expect("a folder")
-        .map(|entry| entry.expect("an entry").path())
-        .collect();
-    paths.sort();
-    for path in paths {
-        if path.is_dir() {
-            yaml_files(&path, found);
-        } else if path
-            .extension()
-            .is_some_and(|extension| extension == "yaml")
-        {
-            found.push(path);
-        }
-    }
-}
 
 /// Files that no API server would take as they are, and the code that says so: templates with `{{ }}`, broken YAML, peers of
 /// an earlier version, a list whose `items` are misspelt, and what the API's own tests want refused.
@@ -71,8 +51,7 @@ fn every_example_is_read_as_it_was_meant() {
     let Some(folder) = shared("examples/network-policy-api") else {
         return;
     };
-    let mut files = Vec::new();
-    yaml_files(&folder, &mut files);
+    let files = yaml_files(&folder);
     let mut wrong = Vec::new();
     let mut lowered = 0;
     for path in &files {
