@@ -1,5 +1,6 @@
 //! The verbs that answer, through the program, and golden files of what policies become.
 #![expect(clippy::print_stdout, reason = "a test says what is wrong and fails")]
 
+mod facts;
 mod golden;
 mod verbs;
