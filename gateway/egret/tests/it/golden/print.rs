@@ -83,6 +83,7 @@ fn rule(out: &mut String, rule: &Rule) {
     }
     match ports {
         Ports::Any => {}
+        Ports::Only(ports) if ports.is_empty() => out.push_str("    ports none by number\n"),
         Ports::Only(ports) => {
             let ports: Vec<String> = ports.iter().map(ToString::to_string).collect();
             writeln!(out, "    ports {}", ports.join(", ")).expect("a string");
