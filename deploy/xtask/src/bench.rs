@@ -8,6 +8,7 @@ mod dns;
 mod flows;
 mod kernel;
 mod machine;
+mod policies;
 mod shell_session;
 mod table;
 
@@ -70,10 +71,11 @@ pub(crate) fn run(args: &[String]) -> anyhow::Result<()> {
     };
     let machine = machine::describe();
     let mut table = Table::default();
-    let parts: [(&str, &dyn Fn(&Plan, &mut Table) -> anyhow::Result<()>); 3] = [
+    let parts: [(&str, &dyn Fn(&Plan, &mut Table) -> anyhow::Result<()>); 4] = [
         ("kernel", &kernel::measure),
         ("dns", &dns::measure),
         ("flows", &flows::measure),
+        ("policies", &policies::measure),
     ];
     for (part, measure) in parts {
         say(&format!("measuring: {part}"));

@@ -10,7 +10,7 @@ pub(crate) struct Figure {
     /// What was measured.
     pub(crate) measure: String,
     /// In what.
-    pub(crate) unit: &'static str,
+    pub(crate) unit: String,
     /// Of whom: `egret`, `without`, `unbound`, …
     pub(crate) subject: String,
     pub(crate) value: f64,
@@ -31,10 +31,10 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    pub(crate) fn add(&mut self, measure: &str, unit: &'static str, subject: &str, value: f64) {
+    pub(crate) fn add(&mut self, measure: &str, unit: &str, subject: &str, value: f64) {
         self.figures.push(Figure {
             measure: measure.to_owned(),
-            unit,
+            unit: unit.to_owned(),
             subject: subject.to_owned(),
             value,
         });

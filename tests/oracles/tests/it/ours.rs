@@ -50,16 +50,20 @@ impl Ours {
                 if reaches_itself(world.cluster.objects(), flow) {
                     return true;
                 }
-                let compiled = compiled.entry(&flow.from).or_insert_with(|| {
-                    let workload = workload(world.cluster.objects(), &flow.from);
-                    compile(&policies, &workload, &world, &self.settings).unwrap()
-                });
+                let compiled = compiled
+                    .entry(&flow.from)
+                    .or_insert_with(|| self.compile(&policies, &world, &flow.from));
                 allows(compiled, set, flow)
             })
             .collect()
     }
 
-    fn read(&self, set: &Set) -> (Vec<Policy>, World) {
+    pub(crate) fn compile(&self, policies: &[Policy], world: &World, pod: &str) -> Compiled {
+        let workload = workload(world.cluster.objects(), pod);
+        compile(policies, &workload, world, &self.settings).unwrap()
+    }
+
+    pub(crate) fn read(&self, set: &Set) -> (Vec<Policy>, World) {
         let mut text = String::new();
         for object in &set.objects {
             writeln!(text, "---\n{object}").unwrap();
@@ -91,7 +95,7 @@ impl Engine for Ours {
     }
 }
 
-fn allows(compiled: &mut Compiled, set: &Set, flow: &Flow) -> bool {
+pub(crate) fn allows(compiled: &mut Compiled, set: &Set, flow: &Flow) -> bool {
     let Compiled { ruleset, lists, .. } = compiled;
     let leases: Vec<LeaseRules> = set
         .names
