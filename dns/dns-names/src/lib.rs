@@ -26,7 +26,7 @@ mod test_data;
 pub use answer::{Answer, AnswerError, Truncation};
 pub use codes::{ExtendedError, Rcode, RecordType, UnknownRecordType};
 pub use name::{Labels, Name, NameError};
-pub use pattern::{Grammar, NamePattern, PatternError};
+pub use pattern::{Grammar, NameClass, NamePattern, PatternError};
 pub use query::{Edns, Query, QueryError, QuestionKey, UpstreamEdns};
 pub use reply::Transport;
 pub use resolution::{Address, ChainError, MAX_CHAIN, Record, RecordData, Resolution};

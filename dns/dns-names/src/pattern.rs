@@ -5,8 +5,11 @@ use std::sync::Arc;
 
 use crate::name::{Name, NameError, shorten};
 
+mod classes;
 mod matcher;
 mod translate;
+
+pub use classes::NameClass;
 
 use matcher::{Charset, Depth, Glob, Matcher};
 
