@@ -27,6 +27,8 @@ pub enum Verb {
     Explain(ExplainArgs),
     /// Run test files of policies
     Test(TestArgs),
+    /// Say whose access changes between two sets of policies, and how
+    Diff(DiffArgs),
     /// Write policies of any dialect in another one, and say what it cannot say
     Convert(ConvertArgs),
     /// The client of the demo: see `gateway_playground::probe`
@@ -179,6 +181,51 @@ pub enum TestOutput {
     Junit,
     /// Annotations of GitHub Actions
     Github,
+}
+
+/// `egret diff --old PATH… --new PATH… --world PATH…`
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Objects of a cluster (Pods, Namespaces, Nodes, Services…) may stand among the policies too where there is a \
+--world, and belong to that side alone; --world belongs to both. What staged and audit policies would change counts as the \
+rest, and is marked.
+
+Exit status: 0 no access changes, 1 some does, 2 a side could not be judged."
+)]
+pub struct DiffArgs {
+    /// Policies as they were: files, directories or globs
+    #[arg(long, required = true, num_args = 1.., value_name = "PATH")]
+    pub old: Vec<PathBuf>,
+    /// Policies as they will be
+    #[arg(long, required = true, num_args = 1.., value_name = "PATH")]
+    pub new: Vec<PathBuf>,
+    /// The cluster whose pods are compared. Without it: the command of `egret run`
+    #[arg(long, num_args = 1.., value_name = "PATH")]
+    pub world: Vec<PathBuf>,
+    /// Labels of the command
+    #[arg(long, value_name = "K=V,…", value_delimiter = ',', value_parser = parse_label, conflicts_with = "world")]
+    pub labels: Vec<(String, String)>,
+    /// Namespace of the command
+    #[arg(long, value_name = "NAME", conflicts_with = "world")]
+    pub namespace: Option<String>,
+    /// ServiceAccount of the command
+    #[arg(long, value_name = "NAME", conflicts_with = "world")]
+    pub service_account: Option<String>,
+    /// Which changes make the exit status 1
+    #[arg(long, value_enum, default_value_t = FailOn::Any, value_name = "WHICH")]
+    pub fail_on: FailOn,
+    /// How to print
+    #[arg(long, short, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+/// Which changes of access count.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum FailOn {
+    /// Every one
+    Any,
+    /// Those that allow what was denied
+    Widened,
 }
 
 /// `egret convert --to DIALECT PATH…`

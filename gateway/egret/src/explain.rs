@@ -7,7 +7,6 @@ mod question;
 mod text;
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -18,15 +17,16 @@ use policy_cases::{
 };
 use policy_dialects::{Context, Reading, read_set};
 use policy_engine::{Age, Compiled, Explanation, Flow, NamedLease, Ruling, Verdict, compile};
-use policy_model::{Diagnostic, Level, ObjectRef, Origin, PodIdentity, Policy, Workload, World};
+use policy_model::{Diagnostic, Level, ObjectRef, Origin, PodIdentity, Policy, Workload};
 
 use crate::cli::{ExplainArgs, Output};
-use crate::machine::{host_addresses, resolv_conf, resolvers, search};
+use crate::machine;
 use crate::policy_files::{self, PolicyFile, PolicyFileError};
 use crate::render::{self, Look};
 
+pub(crate) use json::ReasonJson;
 use question::Destination;
-pub(crate) use text::steps;
+pub(crate) use text::{place, steps};
 
 /// The flow is allowed.
 const ALLOWED: u8 = 0;
@@ -346,7 +346,7 @@ fn scene(
     };
     let mut scene = Scene::prepare(file, &[], &[]).map_err(ExplainError::Scene)?;
     scene.policies = policies;
-    scene.world = this_machine(scene.world);
+    scene.world = machine::world(scene.world);
     Ok(scene)
 }
 
@@ -372,25 +372,6 @@ fn answers(args: &ExplainArgs) -> Result<Vec<ResponseSpec>, ExplainError> {
         ));
         ExplainError::Answers(diagnostics)
     })
-}
-
-/// The machine `egret run` would find itself on: its addresses and its resolvers. Without either the stand-ins of test
-/// files serve, because explaining needs no network.
-fn this_machine(stand_in: World) -> World {
-    let host_addresses: Vec<IpAddr> = host_addresses().unwrap_or_default();
-    let conf = resolv_conf().unwrap_or_default();
-    if conf.nameservers.is_empty() {
-        return World {
-            host_addresses,
-            ..stand_in
-        };
-    }
-    World {
-        host_addresses,
-        resolvers: resolvers(&conf.servers()),
-        search: search(&conf),
-        ..World::default()
-    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use dns_names::Name;
 use dns_server::ResolvConf;
 use nix::ifaddrs::getifaddrs;
-use policy_model::Resolver;
+use policy_model::{Resolver, World};
 
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 
@@ -22,6 +22,26 @@ pub fn resolv_conf() -> io::Result<ResolvConf> {
         Ok(text) => Ok(ResolvConf::parse(&text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(ResolvConf::default()),
         Err(error) => Err(error),
+    }
+}
+
+/// The machine `egret run` would find itself on: its addresses and its resolvers, and the sets that policies brought. Without
+/// a resolver the stand-ins of test files serve, because explaining needs no network.
+#[must_use]
+pub fn world(stand_in: World) -> World {
+    let host_addresses: Vec<IpAddr> = host_addresses().unwrap_or_default();
+    let conf = resolv_conf().unwrap_or_default();
+    if conf.nameservers.is_empty() {
+        return World {
+            host_addresses,
+            ..stand_in
+        };
+    }
+    World {
+        host_addresses,
+        resolvers: resolvers(&conf.servers()),
+        search: search(&conf),
+        cluster: stand_in.cluster,
     }
 }
 

@@ -25,6 +25,7 @@ fn act(verb: Verb) -> ExitCode {
         Verb::Probe { steps } => gateway_playground::probe::run(steps),
         Verb::Check(args) => egret::check::run(&args),
         Verb::Convert(args) => egret::convert::run(&args),
+        Verb::Diff(args) => egret::diff::run(&args),
         Verb::Explain(args) => egret::explain::run(&args),
         Verb::Test(args) => egret::test::run(&args),
     }

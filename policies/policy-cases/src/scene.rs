@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use dns_names::{Name, Rcode, Resolution};
 use policy_dialects::{Context, Others, Reading, codes, read_with_world};
-use policy_model::{Cluster, Diagnostic, Level, Policy, Settings, Time, World};
+use policy_model::{Cluster, DefaultVerdict, Diagnostic, Level, Policy, Settings, Time, World};
 
 use crate::file::{CaseFile, Check, Closed};
 
@@ -96,12 +96,21 @@ impl Scene {
         let world = world
             .iter()
             .map(|file| (file.name.as_str(), file.text.as_str()));
+        let reading = read_with_world(texts, world, &context);
+        Self::of_reading(file, reading)
+    }
+
+    /// The same with policies and a world that were read already.
+    ///
+    /// # Errors
+    /// As [`prepare`](Self::prepare).
+    pub fn of_reading(file: CaseFile, reading: Reading) -> Result<Self, SceneError> {
         let Reading {
             policies,
             cluster,
             mut diagnostics,
             world_diagnostics,
-        } = read_with_world(texts, world, &context);
+        } = reading;
         if world_diagnostics
             .iter()
             .any(|diagnostic| diagnostic.level != Level::Lint)
@@ -176,6 +185,24 @@ impl Scene {
             .filter(|diagnostic| !accepted(diagnostic))
             .collect()
     }
+
+    /// What is set for who asks: for a pod that is allowed which no policy denies, and the cluster has its own zone.
+    pub fn settings_for(&self, is_pod: bool) -> Settings {
+        Settings {
+            default: if is_pod {
+                DefaultVerdict::Allow
+            } else {
+                DefaultVerdict::DenyOnceSelected
+            },
+            cluster_domain: self
+                .settings
+                .cluster_domain
+                .clone()
+                .or_else(|| is_pod.then(trial::default_cluster_domain)),
+            ..self.settings.clone()
+        }
+    }
+
     /// The objects of the cluster.
     pub fn cluster(&self) -> &Cluster {
         self.world.cluster.objects()

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use policy_model::Policy;
+use policy_model::{ObjectRef, Policy};
 
 use crate::Context;
 use crate::decode::Findings;
@@ -57,6 +57,19 @@ pub(crate) fn kinds() -> impl Iterator<Item = &'static Kind> {
 
 pub(crate) fn find(group: &str, kind: &str) -> Option<&'static Kind> {
     kinds().find(|known| known.group == group && known.kind == kind)
+}
+
+/// Whether an object could select workloads of a namespace, as far as its kind and its own namespace tell: what to ask of
+/// one that was refused. Of a namespace that nobody knows, everything could.
+#[must_use]
+pub fn could_select(object: &ObjectRef, namespace: Option<&str>) -> bool {
+    let is_policy = find(&object.group, &object.kind).is_some_and(|kind| {
+        matches!(kind.role, Role::Policy(_)) && !matches!(kind.scope, Scope::Cluster)
+    });
+    match (is_policy, object.namespace.as_deref(), namespace) {
+        (true, Some(own), Some(asked)) => own == asked,
+        (_, _, _) => true,
+    }
 }
 
 /// The names of the kinds that give policies, for people; a name that two groups share stands once.

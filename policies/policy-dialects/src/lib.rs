@@ -31,6 +31,7 @@ pub use calico::{LabelTest, Selector, SelectorError, SelectorErrorKind, parse_se
 #[cfg(feature = "schema")]
 pub use native::schema as native_schema;
 
+pub use catalog::could_select;
 pub use context::{CiliumFlags, Context, Others};
 pub use convert::{Conversion, Dialect, convert};
 pub use read::{Reading, read, read_document, read_documents, read_set, read_with_world};

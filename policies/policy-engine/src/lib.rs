@@ -26,6 +26,7 @@
 pub mod codes;
 mod compile;
 mod decide;
+mod diff;
 mod explain;
 mod faults;
 mod fleet;
@@ -54,6 +55,10 @@ mod tests;
 
 pub use compile::{CompileError, Compiled, compile};
 pub use decide::{Age, Decision, Flow};
+pub use diff::{
+    Change, Destination, DiffError, Judged, MAX_NAME_STATES, NamedBy, Names, Region, Rulings, What,
+    diff,
+};
 pub use explain::{Explanation, LeaseTrace, Miss, NamedLease, RuleTrace, TierOutcome, TierTrace};
 #[cfg(any(test, feature = "faults"))]
 pub use faults::{Fault, with_fault};

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use dns_names::Name;
+use dns_names::{Name, NamePattern};
 use policy_model::{FqdnBy, Guarded, World};
 
 use crate::compile::clauses::{NameEntry, NameTarget};
@@ -83,6 +83,20 @@ impl NameIndex {
             .filter(|entry| entry.by == FqdnBy::Chain);
         by_question
             .chain(by_chain)
+            .map(|entry| entry.target)
+            .collect()
+    }
+}
+
+impl NameIndex {
+    pub(crate) fn patterns(&self) -> impl Iterator<Item = &NamePattern> {
+        self.entries.iter().map(|entry| &entry.pattern)
+    }
+
+    /// What a name matches where an answer leads through it.
+    pub(crate) fn on_chain(&self, name: &Name) -> Vec<NameTarget> {
+        self.matching(name)
+            .filter(|entry| entry.by == FqdnBy::Chain)
             .map(|entry| entry.target)
             .collect()
     }

@@ -57,6 +57,12 @@ impl QuestionFilters {
     }
 }
 
+impl QuestionFilters {
+    pub(crate) fn patterns(&self) -> impl Iterator<Item = &NamePattern> {
+        self.rules.iter().flat_map(|rule| &rule.patterns)
+    }
+}
+
 /// Why a name may be asked, or that it may not.
 enum Named {
     ByRule(ReasonId),

@@ -2,6 +2,7 @@ mod build;
 mod cilium_matrix;
 mod clusters;
 mod differential;
+mod diffs;
 mod fleet;
 mod folds;
 mod guards;

@@ -105,6 +105,11 @@ impl ClusterMap {
         self.inner.classes.iter().map(|(ip, class)| (*ip, *class))
     }
 
+    /// The Service that flows to an address are for: of several that claim it, one.
+    pub fn service_of(&self, ip: IpAddr) -> Option<&NamespacedName> {
+        self.inner.services.get(&ip.to_canonical())
+    }
+
     /// Where a flow to a Service's port goes; nothing where the address and port are no Service's. An empty list: nowhere.
     pub fn backends(&self, ip: IpAddr, protocol: Protocol, port: u16) -> Option<&[Backend]> {
         let name = self.inner.services.get(&ip.to_canonical())?;

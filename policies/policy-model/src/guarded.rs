@@ -1,5 +1,7 @@
 use std::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::IpNet;
 
 /// What an address is that a name of the outside may not stand for it (DNS rebinding).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,6 +56,65 @@ impl Guarded {
             _ => None,
         }
     }
+}
+
+/// What [`Guarded::of_v4`] and [`Guarded::of_v6`] tell apart.
+const PREFIXES: [(IpAddr, u8); 17] = [
+    (v4(0, 0), 0),
+    (v4(0, 0), 8),
+    (v4(10, 0), 8),
+    (v4(100, 64), 10),
+    (v4(127, 0), 8),
+    (v4(169, 254), 16),
+    (v4(172, 16), 12),
+    (v4(192, 168), 16),
+    (v4(224, 0), 4),
+    (IpAddr::V4(Ipv4Addr::BROADCAST), 32),
+    (IpAddr::V6(Ipv6Addr::UNSPECIFIED), 128),
+    (IpAddr::V6(Ipv6Addr::LOCALHOST), 128),
+    (v6(0xfe80), 10),
+    (v6(0xfc00), 7),
+    (v6(0xfec0), 10),
+    (v6(0xff00), 8),
+    (v6(0), 0),
+];
+
+impl Guarded {
+    pub(crate) fn prefixes() -> impl Iterator<Item = IpNet> {
+        PREFIXES
+            .into_iter()
+            .filter_map(|(ip, len)| IpNet::new(ip, len).ok())
+    }
+}
+
+/// The forms of an IPv4 prefix in IPv6 that [`embedded_v4`] reads, where those are prefixes.
+pub(crate) fn translations(net: IpNet) -> impl Iterator<Item = IpNet> {
+    let v4 = match net {
+        IpNet::V4(net) => Some((u128::from(u32::from(net.network())), net.prefix_len())),
+        IpNet::V6(_) => None,
+    };
+    let forms = [
+        // What stands before the IPv4 address, and how many bits that is.
+        (0x0064_ff9b_u128 << 96, 96),
+        (0x0064_ff9b_0001_u128 << 80, 96),
+        (0x2002_u128 << 112, 16),
+        (0xffff_u128 << 48, 96),
+        (0, 96),
+    ];
+    v4.into_iter().flat_map(move |(bits, len)| {
+        forms.into_iter().filter_map(move |(head, before)| {
+            let ip = Ipv6Addr::from(head | bits << (96 - before));
+            IpNet::new(IpAddr::V6(ip), len + before).ok()
+        })
+    })
+}
+
+const fn v4(a: u8, b: u8) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::new(a, b, 0, 0))
+}
+
+const fn v6(first: u16) -> IpAddr {
+    IpAddr::V6(Ipv6Addr::new(first, 0, 0, 0, 0, 0, 0, 0))
 }
 
 impl fmt::Display for Guarded {

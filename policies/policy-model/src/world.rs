@@ -1,9 +1,11 @@
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use dns_names::Name;
+use ipnet::IpNet;
 
 use crate::cluster_map::ClusterMap;
-use crate::guarded::{Guarded, embedded_v4};
+use crate::guarded::{Guarded, embedded_v4, translations};
 use crate::ports::Protocol;
 use crate::preset::METADATA_ADDRESSES;
 
@@ -102,6 +104,20 @@ impl World {
     /// Whether an outside name may not open `ip`: see [`World::guarded`].
     pub fn is_private(&self, ip: IpAddr) -> bool {
         self.guarded(ip).is_some()
+    }
+
+    /// Prefixes inside of which, less the longer ones and the addresses of the world itself, [`guarded`](Self::guarded) says
+    /// one thing; but for Teredo, and for RFC 8215 behind its first /96, which hold the IPv4 address at their end.
+    pub fn guarded_prefixes(&self) -> BTreeSet<IpNet> {
+        let own = self.host_addresses.iter().copied();
+        let own = own.chain(self.cluster.addresses().map(|(ip, _)| ip));
+        let own = own.chain(METADATA_ADDRESSES);
+        let mut prefixes: BTreeSet<IpNet> = own.map(|ip| IpNet::from(ip.to_canonical())).collect();
+        prefixes.extend(self.cluster.pod_cidrs().iter().copied());
+        prefixes.extend(Guarded::prefixes());
+        let translated: Vec<IpNet> = prefixes.iter().copied().flat_map(translations).collect();
+        prefixes.extend(translated);
+        prefixes
     }
 
     fn guarded_itself(&self, ip: IpAddr) -> Option<Guarded> {

@@ -110,8 +110,9 @@ struct AnswerJson<'a> {
     diagnostics: Vec<DiagnosticJson<'a>>,
 }
 
+/// Who decided, as every verb's `-o json` prints it.
 #[derive(Serialize)]
-struct ReasonJson<'a> {
+pub(crate) struct ReasonJson<'a> {
     code: &'static str,
     text: String,
     tier: Option<String>,

@@ -348,7 +348,7 @@ fn rule_text(rule: &RuleReason, look: Look) -> String {
 }
 
 /// ``Kind/namespace/name rule 0 `name` at file:line``
-fn place(rule: &RuleReason) -> String {
+pub(crate) fn place(rule: &RuleReason) -> String {
     let name = rule
         .name
         .as_ref()

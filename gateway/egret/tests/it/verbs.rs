@@ -154,6 +154,8 @@ fn every_key_of_an_answer_is_documented() {
         "convert -o json --to native clean.yaml broken.yaml",
         "explain -o json --policy clean.yaml --to api.example.com --port 80",
         "explain -o json --policy nothing.yaml --to api.example.com --port 80",
+        "diff -o json --old clean.yaml --new linted.yaml",
+        "diff -o json --old clean.yaml --new nothing.yaml",
     ] {
         let output = egret(folder.path(), line);
         let json: Value = serde_json::from_slice(&output.stdout).expect(line);

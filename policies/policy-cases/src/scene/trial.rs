@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use dns_names::{Name, RecordType};
 use policy_engine::NamedLease;
-use policy_model::{DefaultVerdict, Protocol, Settings, Time, Workload};
+use policy_model::{Protocol, Settings, Time, Workload};
 
 use super::destination::Destination;
 use super::resolvers::{of_service, resolver};
@@ -89,19 +89,7 @@ impl Scene {
         };
         let workload = self.workload(from)?;
         let pod = matches!(from, FromSpec::Pod { .. } | FromSpec::Described { .. });
-        let settings = Settings {
-            default: if pod {
-                DefaultVerdict::Allow
-            } else {
-                DefaultVerdict::DenyOnceSelected
-            },
-            cluster_domain: self
-                .settings
-                .cluster_domain
-                .clone()
-                .or_else(|| pod.then(default_cluster_domain)),
-            ..self.settings.clone()
-        };
+        let settings = self.settings_for(pod);
         Ok(Trial {
             scene: self,
             test,

@@ -43,7 +43,7 @@ pub(crate) struct NameEntry {
     pub(crate) target: NameTarget,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum NameTarget {
     Clause(u32),
     /// A Deny by name: the rule's number.

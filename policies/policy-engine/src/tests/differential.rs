@@ -281,7 +281,7 @@ fn verdict(compiled: &mut Compiled, flow: &Flow, leases: &[NamedLease], secs: u6
 }
 
 /// A rule that denies, in a policy that is there already; or a policy that denies and does not isolate.
-fn add_deny(random: &mut Random, case: &Case) -> Case {
+pub(super) fn add_deny(random: &mut Random, case: &Case) -> Case {
     let mut more = case.clone();
     let origin = policy_model::Origin::new("deny.yaml", 1, 1, "spec");
     let mut deny = worlds::rule(random, 99, &origin);
