@@ -99,7 +99,7 @@ fn clusters(scale: Scale) {
         .unwrap()
         .clone();
     let took = best(10, || {
-        let pod = cluster.pods.get_mut(&name).unwrap();
+        let pod = Arc::make_mut(cluster.pods.get_mut(&name).unwrap());
         odd = !odd;
         let app = if odd { "app-9" } else { "app-1" };
         pod.labels.insert("app".into(), app.into());

@@ -21,7 +21,8 @@ pub type NamespacedName = (Arc<str>, Arc<str>);
 pub struct Cluster {
     /// Labels by name; [`NAMESPACE_NAME_LABEL`] is among them.
     pub namespaces: BTreeMap<Arc<str>, Labels>,
-    pub pods: BTreeMap<NamespacedName, Pod>,
+    /// Shared, so that a cluster in which one pod differs costs little more than that pod.
+    pub pods: BTreeMap<NamespacedName, Arc<Pod>>,
     pub nodes: BTreeMap<Arc<str>, Node>,
     pub services: BTreeMap<NamespacedName, Service>,
     pub service_accounts: BTreeMap<NamespacedName, Labels>,
@@ -123,6 +124,7 @@ impl Cluster {
         self.pods
             .iter()
             .find(|(_, pod)| !pod.host_network && pod.addresses.contains(&ip))
+            .map(|(name, pod)| (name, &**pod))
     }
 
     /// The node that has an address.

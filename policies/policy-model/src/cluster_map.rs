@@ -154,8 +154,12 @@ mod tests {
             host_network,
             ..Pod::default()
         };
-        cluster.pods.insert(name("web"), pod("10.0.0.5", false));
-        cluster.pods.insert(name("agent"), pod("192.0.2.1", true));
+        cluster
+            .pods
+            .insert(name("web"), Arc::new(pod("10.0.0.5", false)));
+        cluster
+            .pods
+            .insert(name("agent"), Arc::new(pod("192.0.2.1", true)));
         let node = Node {
             addresses: vec![ip("192.0.2.1")],
             pod_cidrs: vec!["10.0.0.0/24".parse().unwrap()],

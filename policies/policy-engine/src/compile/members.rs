@@ -29,6 +29,7 @@ pub(crate) fn pods<'a>(
         .into_iter()
         .flatten()
         .chain(own)
+        .map(|(name, pod)| (name, &**pod))
         .filter(move |(name, pod)| is_of(cluster, peer, name, pod))
 }
 

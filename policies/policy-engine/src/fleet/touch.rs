@@ -1,7 +1,12 @@
 //! Which policies a change of the world touches.
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use policy_model::{Cluster, Entity, NamespacedName, Peer, Peers, Pod, Policy, Rule, World};
+use policy_model::{
+    Cluster, Entity, NamespacedName, Peer, Peers, Pod, PodPeer, Policy, Rule, World,
+};
+
+use crate::compile::members;
 
 /// What differs between two worlds.
 #[derive(Debug)]
@@ -10,29 +15,33 @@ pub(super) struct Touch<'w> {
     everything: bool,
     /// An address is of another class than it was.
     classes: bool,
-    old: &'w Cluster,
-    new: &'w Cluster,
-    /// The pods that were, are, or are not what they were.
-    pods: BTreeSet<&'w NamespacedName>,
+    /// The pods that were, are, or are not what they were: as each was, and as it is.
+    pods: Vec<Form<'w>>,
+}
+
+/// A pod as it was or is, and where.
+#[derive(Debug)]
+struct Form<'w> {
+    cluster: &'w Cluster,
+    name: &'w NamespacedName,
+    pod: &'w Pod,
 }
 
 impl<'w> Touch<'w> {
     pub(super) fn between(old: &'w World, new: &'w World) -> Self {
         let (before, after) = (old.cluster.objects(), new.cluster.objects());
-        let pods = differing(&before.pods, &after.pods);
+        let differing = differing(&before.pods, &after.pods);
+        let pods: Vec<Form<'_>> = differing
+            .iter()
+            .flat_map(|name| [before, after].map(|cluster| Form::of(cluster, name)))
+            .flatten()
+            .collect();
         Self {
             everything: !differs_by_pods_alone(old, new),
-            classes: pods.iter().any(|name| {
-                let addresses = [before, after]
-                    .into_iter()
-                    .filter_map(|cluster| cluster.pods.get(*name))
-                    .flat_map(|pod| &pod.addresses);
-                addresses
-                    .copied()
-                    .any(|ip| old.class_of(ip) != new.class_of(ip))
-            }),
-            old: before,
-            new: after,
+            classes: pods
+                .iter()
+                .flat_map(|form| &form.pod.addresses)
+                .any(|ip| old.class_of(*ip) != new.class_of(*ip)),
             pods,
         }
     }
@@ -58,14 +67,7 @@ impl<'w> Touch<'w> {
             return false;
         };
         peers.iter().any(|peer| match peer {
-            Peer::Pods(peer) => self.pods.iter().any(|name| {
-                [self.old, self.new].into_iter().any(|cluster| {
-                    cluster
-                        .pods
-                        .get(*name)
-                        .is_some_and(|pod| crate::compile::members::is_of(cluster, peer, name, pod))
-                })
-            }),
+            Peer::Pods(peer) => self.pods.iter().any(|form| form.is_of(peer)),
             // Rarer, and not worth a look at each pod.
             Peer::Endpoints(peer) => {
                 !self.pods.is_empty() && (peer.selector.is_some() || peer.not_selector.is_some())
@@ -78,6 +80,17 @@ impl<'w> Touch<'w> {
             | Peer::Service(_)
             | Peer::Set(_) => false,
         })
+    }
+}
+
+impl<'w> Form<'w> {
+    fn of(cluster: &'w Cluster, name: &'w NamespacedName) -> Option<Self> {
+        let pod = cluster.pods.get(name)?;
+        Some(Self { cluster, name, pod })
+    }
+
+    fn is_of(&self, peer: &PodPeer) -> bool {
+        members::is_of(self.cluster, peer, self.name, self.pod)
     }
 }
 
@@ -121,8 +134,8 @@ fn differs_by_pods_alone(old: &World, new: &World) -> bool {
 }
 
 fn differing<'w>(
-    old: &'w BTreeMap<NamespacedName, Pod>,
-    new: &'w BTreeMap<NamespacedName, Pod>,
+    old: &'w BTreeMap<NamespacedName, Arc<Pod>>,
+    new: &'w BTreeMap<NamespacedName, Arc<Pod>>,
 ) -> BTreeSet<&'w NamespacedName> {
     let gone_or_changed = old
         .iter()

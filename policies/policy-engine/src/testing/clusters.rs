@@ -163,7 +163,7 @@ fn cluster(random: &mut Random) -> Cluster {
         };
         let namespace = random.pick(NAMESPACES);
         let name = (Arc::from(namespace), format!("p{number}").into());
-        cluster.pods.insert(name, pod);
+        cluster.pods.insert(name, pod.into());
     }
     for (name, address) in ["svc", "kubernetes"].into_iter().zip(SERVICE_ADDRESSES) {
         let service = service(random, address);

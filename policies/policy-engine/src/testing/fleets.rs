@@ -73,7 +73,7 @@ pub fn fleet(
                 ports: Vec::new(),
             };
             let pod: Arc<str> = format!("pod-{pod}").into();
-            cluster.pods.insert((Arc::clone(&name), pod), value);
+            cluster.pods.insert((Arc::clone(&name), pod), value.into());
         }
         for number in 0..scale.policies {
             let policy = policy(&name, namespace, number);

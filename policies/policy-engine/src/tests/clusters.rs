@@ -18,7 +18,9 @@ fn cluster() -> World {
             addresses: vec![ip(address)],
             ..Pod::default()
         };
-        cluster.pods.insert(("shop".into(), name.into()), pod);
+        cluster
+            .pods
+            .insert(("shop".into(), name.into()), pod.into());
     }
     let services: [(&str, &[&str]); 3] = [
         ("10.96.0.1", &["10.244.0.5"]),

@@ -88,6 +88,7 @@ fn a_fleet_is_what_each_workload_would_be_alone() {
                 let names: Vec<_> = cluster.pods.keys().cloned().collect();
                 let name = random.pick(&names);
                 let pod = cluster.pods.get_mut(&name).expect("a known name");
+                let pod = Arc::make_mut(pod);
                 pod.labels
                     .insert("app".into(), format!("app-{}", random.below(5)).into());
                 let changed = workload(&cluster, &name);
@@ -105,6 +106,7 @@ fn a_fleet_is_what_each_workload_would_be_alone() {
                 let names: Vec<_> = cluster.pods.keys().cloned().collect();
                 let name = random.pick(&names);
                 let pod = cluster.pods.get_mut(&name).expect("a known name");
+                let pod = Arc::make_mut(pod);
                 // Sometimes outside of every range of pods, where its class is told by itself alone.
                 pod.addresses = vec![
                     format!("10.{}.9.9", random.pick(&[128, 77]))

@@ -382,7 +382,8 @@ mod tests {
             Pod {
                 addresses: vec!["10.250.0.7".parse().unwrap()],
                 ..Pod::default()
-            },
+            }
+            .into(),
         );
         cluster
     }

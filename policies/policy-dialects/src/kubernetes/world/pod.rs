@@ -44,7 +44,7 @@ pub(super) fn read(object: &Object<'_>, surroundings: &mut Surroundings, finding
     if !serves {
         surroundings.unfinished.idle.insert(name.clone());
     }
-    surroundings.cluster.pods.insert(name, pod);
+    surroundings.cluster.pods.insert(name, Arc::new(pod));
 }
 
 /// What its `Ready` condition says. A file that has none means a pod that is ready.

@@ -34,14 +34,17 @@ impl Unfinished {
 /// A pod in its host's network has the addresses of its node, and what it says it has is the node's too: nodes that no
 /// file lists are known by such pods.
 fn share_addresses(cluster: &mut Cluster) {
-    for pod in cluster.pods.values_mut().filter(|pod| pod.host_network) {
+    for pod in cluster.pods.values().filter(|pod| pod.host_network) {
         let Some(node) = &pod.node else { continue };
         let node = cluster.nodes.entry(Arc::clone(node)).or_default();
         add_once(&mut node.addresses, pod.addresses.iter().copied());
     }
     for pod in cluster.pods.values_mut().filter(|pod| pod.host_network) {
         if let Some(node) = pod.node.as_ref().and_then(|node| cluster.nodes.get(node)) {
-            add_once(&mut pod.addresses, node.addresses.iter().copied());
+            add_once(
+                &mut Arc::make_mut(pod).addresses,
+                node.addresses.iter().copied(),
+            );
         }
     }
 }
