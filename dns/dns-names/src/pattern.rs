@@ -19,7 +19,8 @@ const MAX_PATTERN: usize = 255;
 /// How a dialect reads a name with stars in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Grammar {
-    /// Egret's own: `*.x` is exactly one label below `x`, `**.x` one or more; `*` alone is every name.
+    /// Egret's own: `*.x` is exactly one label below `x`, `**.x` one or more; `*` alone is every name. Further on a `*` is any
+    /// run of `[-a-z0-9_]` inside one label (`api-*.x`, `a.*.x`), and one `**` between labels is one or more (`a.**.x`).
     Native,
     /// Cilium's `matchPattern` (1.19 and later): `*` is any run of `[-a-z0-9_]` inside one label, a leading `**.` is
     /// one or more labels, a pattern of nothing but stars is every name.
@@ -89,7 +90,7 @@ impl PatternError {
                 grammar: Grammar::Native,
                 ..
             } => Some(
-                "a `*` is a whole first label: `*.example.com` (one label), `**.example.com` (one or more), or `*` alone (every name)",
+                "a `*` stands for one label or a part of it (`*.example.com`, `api-*.example.com`), `**` for one or more whole labels (`**.example.com`), `*` alone for every name",
             ),
             Self::Star {
                 grammar: Grammar::CiliumName,
@@ -391,7 +392,33 @@ fn native(text: &str, lower: &str) -> Result<Matcher, PatternError> {
             (None, None) => (None, lower),
         },
     };
-    below_or_exact(Grammar::Native, text, depth, rest)
+    if !rest.contains('*') {
+        return below_or_exact(Grammar::Native, text, depth, rest);
+    }
+    let around = rest.split_once(".**.").filter(|_| depth.is_none());
+    if let Some((first, zone)) =
+        around.filter(|(first, zone)| !(first.contains('*') || zone.contains('*')))
+    {
+        return self::around(text, first, zone);
+    }
+    let star = || PatternError::Star {
+        text: text.to_owned(),
+        grammar: Grammar::Native,
+    };
+    if rest.contains("**") {
+        return Err(star());
+    }
+    // Every label is checked where it stands, with a letter for each star.
+    Name::parse(&rest.replace('*', "x")).map_err(|source| PatternError::Name {
+        text: text.to_owned(),
+        source,
+    })?;
+    let labels = rest.strip_suffix('.').unwrap_or(rest).split('.');
+    let globs: Option<Box<[Glob]>> = labels.map(Glob::parse).collect();
+    Ok(Matcher::Labels {
+        leading: depth,
+        globs: globs.ok_or_else(star)?,
+    })
 }
 
 fn cluster_network_policy(text: &str, lower: &str) -> Result<Matcher, PatternError> {
@@ -437,7 +464,11 @@ fn calico(text: &str, lower: &str) -> Result<Matcher, PatternError> {
     if first.is_empty() {
         return Ok(below);
     }
-    let first = first.strip_suffix('.').ok_or_else(star)?;
+    around(text, first.strip_suffix('.').ok_or_else(star)?, rest)
+}
+
+/// One or more labels between those of `first` and those of `rest`, neither of which has a star.
+fn around(text: &str, first: &str, rest: &str) -> Result<Matcher, PatternError> {
     let name = |part: &str| {
         Name::parse(part).map_err(|source| PatternError::Name {
             text: text.to_owned(),

@@ -127,6 +127,14 @@ impl Glob {
         })
     }
 
+    /// As it is written.
+    pub(super) fn written(&self) -> String {
+        match self {
+            Self::Literal(text) => text.to_string(),
+            Self::Parts(parts) => parts.join("*"),
+        }
+    }
+
     pub(super) fn literal(&self) -> Option<&str> {
         match self {
             Self::Literal(text) => Some(text),

@@ -86,6 +86,14 @@ fn cilium_selector_validation_cases() {
 #[test_case("*", ".", true; "star alone covers the root")]
 #[test_case("*", r"sp\032ace.example", true; "star alone covers odd octets")]
 #[test_case("*.com", "example.com", true; "star below a top level domain")]
+#[test_case("api-*.example.com", "api-eu.example.com", true; "star in a label")]
+#[test_case("api-*.example.com", "api-.example.com", true; "star in a label may stand for nothing")]
+#[test_case("api-*.example.com", "api-eu.b.example.com", false; "star in a label stays in it")]
+#[test_case("a.*.com", "a.b.com", true; "star in the middle")]
+#[test_case("a.*.com", "a.b.c.com", false; "star in the middle is one label")]
+#[test_case("a.**.com", "a.b.c.com", true; "two stars in the middle")]
+#[test_case("a.**.com", "a.com", false; "two stars in the middle are a label at least")]
+#[test_case("**.a*.com", "x.y.ab.com", true; "two stars before one in a label")]
 fn native(pattern: &str, name: &str, expected: bool) {
     assert_eq!(matches(Grammar::Native, pattern, name), expected);
 }
@@ -144,8 +152,10 @@ fn cilium(pattern: &str, name: &str, expected: bool) {
 }
 
 #[test_case(Grammar::Native, "", "a name pattern cannot be empty"; "native empty")]
-#[test_case(Grammar::Native, "a*.example.com", "`a*.example.com` has a `*` where this dialect does not allow one"; "native star in a label")]
-#[test_case(Grammar::Native, "a.*.com", "`a.*.com` has a `*` where this dialect does not allow one"; "native star in the middle")]
+#[test_case(Grammar::Native, "a**.example.com", "`a**.example.com` has a `*` where this dialect does not allow one"; "native two stars in a label")]
+#[test_case(Grammar::Native, "a.**.*.com", "`a.**.*.com` has a `*` where this dialect does not allow one"; "native two stars beside one")]
+#[test_case(Grammar::Native, "a*..com", "`a*..com` is not a valid name"; "native star and an empty label")]
+#[test_case(Grammar::Native, ".**.com", "`.**.com` is not a valid name"; "native nothing before two stars")]
 #[test_case(Grammar::Native, "**", "`**` has a `*` where this dialect does not allow one"; "native two stars alone")]
 #[test_case(Grammar::Native, "*.", "`*.` has a `*` where this dialect does not allow one"; "native star and dot")]
 #[test_case(Grammar::Native, "a..b", "`a..b` is not a valid name"; "native empty label")]
@@ -262,7 +272,13 @@ const GRAMMARS: [Grammar; 6] = [
 #[test_case(Grammar::Native, "*.a.example", Grammar::ClusterNetworkPolicy, None; "one label has no word there")]
 #[test_case(Grammar::Cilium, "***", Grammar::Native, Some("*"); "every name")]
 #[test_case(Grammar::Native, "*", Grammar::ClusterNetworkPolicy, None; "no word for every name")]
-#[test_case(Grammar::Cilium, "a*.example", Grammar::Native, None; "a star inside of a label")]
+#[test_case(Grammar::Cilium, "a*.example", Grammar::Native, Some("a*.example"); "a star inside of a label")]
+#[test_case(Grammar::Cilium, "**.a*b.*.x", Grammar::Native, Some("**.a*b.*.x"); "stars everywhere")]
+#[test_case(Grammar::Native, "a.*.example", Grammar::Calico, None; "one label in the middle")]
+#[test_case(Grammar::Calico, "a.*.example", Grammar::Native, Some("a.**.example"); "one or more labels in the middle")]
+#[test_case(Grammar::Native, "a.**.example", Grammar::Calico, Some("a.*.example"); "and back again")]
+#[test_case(Grammar::Native, "a.**.example", Grammar::Cilium, None; "Cilium has no word for those")]
+#[test_case(Grammar::Cilium, "", Grammar::Native, Some("."); "the root")]
 #[test_case(Grammar::CiliumName, "A.Example.", Grammar::Native, Some("a.example"); "a name")]
 fn translations(from: Grammar, text: &str, to: Grammar, expected: Option<&str>) {
     let pattern = NamePattern::parse(from, text).expect("a pattern");

@@ -11,27 +11,57 @@ impl NamePattern {
             return Some(self.clone());
         }
         let text = match &self.0.matcher {
-            // Stars inside of labels are Cilium's alone, those between labels Calico's.
-            Matcher::Nothing | Matcher::Labels { .. } | Matcher::Around { .. } => return None,
+            Matcher::Nothing => return None,
             Matcher::Everything(_) => "*".to_owned(),
+            Matcher::Exact(name) if name.is_root() => ".".to_owned(),
             Matcher::Exact(name) => name.without_dot().to_owned(),
             Matcher::Below { zone, depth, .. } => {
-                let stars = match (depth, grammar) {
-                    (Depth::One, Grammar::Native | Grammar::Cilium) => "*",
-                    (Depth::OneOrMore, Grammar::Native | Grammar::Cilium) => "**",
-                    (
-                        Depth::OneOrMore,
-                        Grammar::ClusterNetworkPolicy | Grammar::Calico | Grammar::Istio,
-                    ) => "*",
-                    (
-                        Depth::One,
-                        Grammar::ClusterNetworkPolicy | Grammar::Calico | Grammar::Istio,
-                    )
-                    | (_, Grammar::CiliumName) => return None,
-                };
-                format!("{stars}.{}", zone.without_dot())
+                format!("{}.{}", stars(*depth, grammar)?, zone.without_dot())
             }
+            Matcher::Around { first, zone } => {
+                let stars = match grammar {
+                    Grammar::Native => "**",
+                    Grammar::Calico => "*",
+                    Grammar::Cilium
+                    | Grammar::CiliumName
+                    | Grammar::ClusterNetworkPolicy
+                    | Grammar::Istio => return None,
+                };
+                format!("{first}.{stars}.{}", zone.without_dot())
+            }
+            // Stars inside of labels: read alike where they can be written.
+            Matcher::Labels { leading, globs } => match grammar {
+                Grammar::Native | Grammar::Cilium => {
+                    let leading = match leading {
+                        Some(depth) => Some(stars(*depth, grammar)?.to_owned()),
+                        None => None,
+                    };
+                    let globs = globs.iter().map(super::matcher::Glob::written);
+                    leading
+                        .into_iter()
+                        .chain(globs)
+                        .collect::<Vec<_>>()
+                        .join(".")
+                }
+                Grammar::CiliumName
+                | Grammar::ClusterNetworkPolicy
+                | Grammar::Calico
+                | Grammar::Istio => return None,
+            },
         };
         Self::parse(grammar, &text).ok()
+    }
+}
+
+/// The leading wildcard of a grammar that stands for so many labels.
+const fn stars(depth: Depth, grammar: Grammar) -> Option<&'static str> {
+    match (depth, grammar) {
+        (Depth::OneOrMore, Grammar::Native | Grammar::Cilium) => Some("**"),
+        (Depth::One, Grammar::Native | Grammar::Cilium)
+        | (Depth::OneOrMore, Grammar::ClusterNetworkPolicy | Grammar::Calico | Grammar::Istio) => {
+            Some("*")
+        }
+        (Depth::One, Grammar::ClusterNetworkPolicy | Grammar::Calico | Grammar::Istio)
+        | (_, Grammar::CiliumName) => None,
     }
 }
