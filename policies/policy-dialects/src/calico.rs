@@ -30,7 +30,9 @@ use crate::kubernetes::Scope;
 
 pub(crate) use facts::Facts;
 pub(crate) use identity::identity_of;
+pub(crate) use selector::expression_text;
 pub use selector::{LabelTest, Selector, SelectorError, SelectorErrorKind, parse_selector};
+pub(crate) use v3::decode_selector;
 
 /// The group whose objects people write.
 const GROUP: &str = "projectcalico.org";

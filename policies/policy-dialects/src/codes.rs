@@ -70,6 +70,8 @@ codes! {
     NATIVE_SUBJECT = Refused "native-subject" "a subject mixes Kubernetes and plain Linux, or chooses in two ways";
     NATIVE_PASS_BY_NAME = Refused "native-pass-by-name" "a Pass rule cannot name a host: an expired look-up would change who decides";
     NATIVE_METADATA_ACTION = Refused "native-metadata-action" "metadata presets open a guard and stand in Allow rules only";
+    NATIVE_QUESTIONS = Refused "native-questions" "questions say which names may be asked, and stand in Allow rules only";
+    NATIVE_DNS = Refused "native-dns" "a policy filters names and leaves the resolvers alone, which exclude each other";
     NATIVE_SET = Closed "native-set" "a rule names an EgressSet that is not among the objects given";
     NATIVE_TOO_MANY = Refused "native-too-many" "a list is longer than it may be";
     NATIVE_TLS = Closed "native-tls" "TLS conditions need the proxy, which this version does not have";

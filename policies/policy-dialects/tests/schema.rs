@@ -34,6 +34,9 @@ fn word(field: &str) -> &'static str {
         "except" => "192.0.2.128/25",
         "protocol" => "TCP",
         "values" | "matchLabels" | "labels" => "a",
+        "questions" => "*.example.com",
+        "nets" | "notNets" => "192.0.2.0/24",
+        "selector" | "notSelector" => "has(app)",
         "key" => "app",
         _ => "word",
     }
@@ -88,7 +91,17 @@ fn with_stranger(spec: &Value, path: &str) -> Value {
         // Fields that exclude each other: only the one that is looked into stays.
         let name = step.trim_end_matches("[0]");
         let exclusive = [
-            "fqdn", "cidr", "except", "pods", "nodes", "service", "entity", "set",
+            "fqdn",
+            "cidr",
+            "except",
+            "scope",
+            "chain",
+            "pods",
+            "nodes",
+            "service",
+            "entity",
+            "endpoints",
+            "set",
         ];
         let linux = ["unit", "user", "cgroup", "container", "command"];
         if let Some(object) = value.as_object_mut() {
@@ -142,7 +155,10 @@ fn schema_and_decoder_have_the_same_fields() {
             let fields = if kind == "EgressSet" && path == "spec.members[0]" {
                 fields
                     .into_iter()
-                    .chain(["pods", "nodes", "service", "entity", "set"].map(str::to_owned))
+                    .chain(
+                        ["pods", "nodes", "service", "entity", "endpoints", "set"]
+                            .map(str::to_owned),
+                    )
                     .collect()
             } else {
                 fields

@@ -9,9 +9,8 @@ use policy_engine::reference::{self, RuledQuestion, Setting};
 use policy_engine::testing::{self as worlds, Case, Random, seed};
 use policy_engine::{Age, Flow, NamedLease, Ruling, Verdict};
 use policy_model::{
-    Action, Cluster, Diagnostic, DnsFilter, FqdnBy, KubernetesSubject, LabelSelector, Labels,
-    Level, Peer, Peers, PodIdentity, Policy, Protocol, Scope, Settings, Standing, Subject, TierEnd,
-    TierRef, Workload, World,
+    Action, Diagnostic, KubernetesSubject, LabelSelector, Labels, Level, Peer, Peers, PodIdentity,
+    Policy, Ports, Protocol, Settings, Standing, Subject, TierEnd, TierRef, Workload, World,
 };
 
 const SETS: usize = 4_000;
@@ -54,7 +53,11 @@ fn models_become_native_policies_with_the_same_verdicts() {
 
 /// A random model, its subjects those of pods, and half of the time only such policies as one dialect writes.
 fn case(random: &mut Random) -> Case {
-    let mut case = Case::random(random);
+    let mut case = if random.chance(50) {
+        Case::random_in_cluster(random)
+    } else {
+        Case::random(random)
+    };
     let tame = random.chance(60);
     let tier = random.pick(&[
         TierRef::kube_admin(),
@@ -79,6 +82,9 @@ fn subject(random: &mut Random, policy: &Policy) -> Subject {
         match_labels: Labels::from([("app".into(), random.pick(&["web", "db"]).into())]),
         match_expressions: Vec::new(),
     };
+    if random.chance(5) {
+        return Subject::Nodes(LabelSelector::default());
+    }
     Subject::Kubernetes(KubernetesSubject {
         namespace: policy.id.namespace.clone(),
         namespaces: None,
@@ -88,17 +94,17 @@ fn subject(random: &mut Random, policy: &Policy) -> Subject {
         } else {
             Vec::new()
         },
-        nodes: None,
-        host_network: true,
+        nodes: random.chance(10).then(|| LabelSelector {
+            match_labels: Labels::from([("zone".into(), "a".into())]),
+            match_expressions: Vec::new(),
+        }),
+        host_network: random.chance(50),
     })
 }
 
 /// One dialect's policies stand in one place, and have the actions of that place.
 fn tame_policy(random: &mut Random, policy: &mut Policy, tier: &TierRef) {
     policy.tier = tier.clone();
-    if policy.dns == DnsFilter::Untouched {
-        policy.dns = DnsFilter::Learn;
-    }
     if matches!(policy.standing, Standing::Staged(_)) {
         policy.standing = Standing::Audit;
     }
@@ -108,16 +114,6 @@ fn tame_policy(random: &mut Random, policy: &mut Policy, tier: &TierRef) {
     for rule in &mut policy.rules {
         rule.closed = None;
         rule.sni = None;
-        rule.questions = None;
-        if let Peers::Of(peers) = &mut rule.peers {
-            for peer in peers {
-                if let Peer::Fqdn(peer) = peer {
-                    (peer.by, peer.scope) = (FqdnBy::Chain, Scope::Any);
-                } else if let Peer::Block(block) = peer {
-                    block.scope = Scope::Any;
-                }
-            }
-        }
         if policy.tier.is_same_tier(&TierRef::union()) && rule.action != Action::Log {
             rule.action = Action::Allow;
         }
@@ -128,12 +124,16 @@ fn tame_policy(random: &mut Random, policy: &mut Policy, tier: &TierRef) {
         for rule in &mut policy.rules {
             rule.action = Action::Deny;
             rule.questions = None;
+            let by_name = |peer: &Peer| matches!(peer, Peer::Fqdn(_));
+            if matches!(&rule.peers, Peers::Of(peers) if peers.iter().all(by_name)) {
+                rule.ports = Ports::Any;
+            }
         }
     }
 }
 
 fn workloads() -> Vec<Workload> {
-    let pod = |namespace: &str, app: &str, account: &str, host_network| Workload {
+    let pod = |namespace: &str, app: &str, account: &str, zone: &str, host_network| Workload {
         pod: PodIdentity {
             namespace: Some(namespace.into()),
             namespace_labels: Some(Labels::from([(
@@ -143,17 +143,17 @@ fn workloads() -> Vec<Workload> {
             labels: Some(Labels::from([("app".into(), app.into())])),
             service_account: Some(account.into()),
             service_account_labels: Some(Labels::new()),
-            node_labels: Some(Labels::new()),
+            node_labels: Some(Labels::from([("zone".into(), zone.into())])),
             host_network,
             ..PodIdentity::default()
         },
         ..Workload::default()
     };
     vec![
-        pod("prod", "web", "default", false),
-        pod("prod", "db", "robot", false),
-        pod("other", "web", "default", false),
-        pod("prod", "web", "default", true),
+        pod("prod", "web", "default", "a", false),
+        pod("prod", "db", "robot", "b", false),
+        pod("other", "web", "default", "a", false),
+        pod("prod", "web", "default", "a", true),
     ]
 }
 
@@ -165,7 +165,7 @@ pub(crate) fn compare(
     to: Dialect,
     seen: &mut Seen,
 ) -> Result<(), String> {
-    let conversion = convert(policies, &Cluster::default(), to);
+    let conversion = convert(policies, case.world.cluster.objects(), to);
     seen.sets += 1;
     for loss in &conversion.losses {
         *seen.losses.entry(loss.code).or_default() += 1;
@@ -196,14 +196,19 @@ pub(crate) fn compare(
     if !errors.is_empty() {
         return Err(format!("{errors:?}\n{policies:?}\n{text}"));
     }
-    let workload = random.pick(&workloads());
+    let in_cluster = !case.world.cluster.is_unknown();
+    let workload = if in_cluster && random.chance(50) {
+        case.workload.clone()
+    } else {
+        random.pick(&workloads())
+    };
     let (before, after) = (
         setting(policies, &workload, &case.world, &case.settings),
         setting(&back, &workload, &case.world, &case.settings),
     );
     for _ in 0..FLOWS {
         let leases: Vec<NamedLease> = worlds::leases(random, case);
-        let ip = worlds::address(random);
+        let ip = case.address(random);
         let flow = worlds::flow(random, ip);
         if flow.protocol.has_ports() && flow.port == 0 {
             continue;

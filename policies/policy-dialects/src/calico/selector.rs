@@ -1,5 +1,6 @@
 //! Calico's selector language, as `libcalico-go/lib/selector` reads it.
 
+mod expression;
 mod parse;
 mod print;
 
@@ -7,6 +8,7 @@ use std::sync::Arc;
 
 use policy_model::Expression;
 
+pub(crate) use expression::expression_text;
 pub use parse::{SelectorError, SelectorErrorKind, parse_selector};
 
 /// A selector as written, `Display`ed in the one form that selectors of one meaning and order share.

@@ -15,6 +15,7 @@ use super::tier::number;
 pub(super) use entity::EntitySpec;
 pub(super) use ports::{PortSpec, protocol};
 pub(super) use rule::{ActionSpec, IcmpSpec, IpVersion, RuleSpec};
+pub(crate) use selectors::decode as decode_selector;
 
 /// LIMIT: `maxItems` of `ingress` and `egress` in the CRDs.
 const MAX_RULES: usize = 1024;

@@ -34,13 +34,14 @@ pub(super) fn read(
     let mut peers = Vec::new();
     for member in decode_members(spec, findings) {
         match member.kind {
-            kind @ (PeerKindSpec::Fqdn(_) | PeerKindSpec::Cidr { .. }) => {
+            kind @ (PeerKindSpec::Fqdn { .. } | PeerKindSpec::Cidr { .. }) => {
                 peers.extend(lower_names_and_blocks(kind));
             }
             PeerKindSpec::Pods(_)
             | PeerKindSpec::Nodes(_)
-            | PeerKindSpec::Service { .. }
+            | PeerKindSpec::Service(_)
             | PeerKindSpec::Entity(_)
+            | PeerKindSpec::Endpoints(_)
             | PeerKindSpec::Set(_) => findings.report(
                 codes::NATIVE_PEER,
                 member.node,

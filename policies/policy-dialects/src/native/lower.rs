@@ -1,5 +1,6 @@
 //! From `egret.dev/v1alpha1` to the model.
 
+mod ports;
 mod rule;
 
 use std::sync::Arc;
@@ -9,11 +10,11 @@ use policy_model::{
     Order, Peer, Peers, PlainSubject, Policy, Rule, Standing, Subject, TierRef,
 };
 
-use super::v1alpha1::{DenySpec, EgressPolicySpec, ModeSpec, SubjectSpec, TierSpec};
+use super::v1alpha1::{DenySpec, EgressPolicySpec, ModeSpec, NetworkSpec, SubjectSpec, TierSpec};
 use crate::Context;
 use crate::codes;
 use crate::decode::{At, Findings};
-use crate::kubernetes::{MetadataSpec, Scope};
+use crate::kubernetes::{LabelSelectorSpec, MetadataSpec, Scope};
 use crate::object::Object;
 use crate::surroundings::Surroundings;
 use crate::yaml::Node;
@@ -63,6 +64,7 @@ fn lower(
         subject,
         default_deny,
         dns_filter,
+        dns_resolvers,
         deny,
         egress,
     } = spec;
@@ -71,16 +73,13 @@ fn lower(
         let cluster_only = [
             tier.map(|at| at.node),
             priority.map(|at| at.node),
-            subject
-                .as_ref()
-                .and_then(|subject| subject.namespaces.as_ref())
-                .map(|at| at.node),
+            subject.as_ref().and_then(SubjectSpec::of_cluster),
         ];
         for node in cluster_only.into_iter().flatten() {
             findings.report_help(
                 codes::NATIVE_CLUSTER_FIELD,
                 node,
-                "an EgressPolicy has no tier, no priority and no namespace selector",
+                "an EgressPolicy has no tier, no priority, and selects pods of its own namespace only",
                 "use kind ClusterEgressPolicy, or leave it out",
             );
         }
@@ -118,7 +117,10 @@ fn lower(
         ));
     }
     let has_names = rules.iter().any(names_hosts);
+    let asks = rules.iter().any(|rule| rule.questions.is_some());
     let dns = match (dns_filter, has_names) {
+        _ if dns_resolvers == Some(false) => DnsFilter::Untouched,
+        (None, _) if asks => DnsFilter::Filter,
         (Some(true), _) => DnsFilter::Filter,
         (Some(false), true) => DnsFilter::Learn,
         (Some(false), false) | (None, false) => DnsFilter::Untouched,
@@ -212,13 +214,22 @@ fn lower_subject(
         namespaces,
         pods,
         service_accounts,
+        nodes,
+        network,
+        endpoints,
+        host_endpoint,
         unit,
         user,
         cgroup,
         container,
         command,
     } = spec;
-    let kubernetes = namespaces.is_some() || pods.is_some() || service_accounts.is_some();
+    let of_pods = namespaces.is_some() || pods.is_some() || service_accounts.is_some();
+    let kubernetes = of_pods
+        || nodes.is_some()
+        || network.is_some()
+        || endpoints.is_some()
+        || host_endpoint.is_some();
     let plain = unit.is_some()
         || user.is_some()
         || cgroup.is_some()
@@ -264,6 +275,35 @@ fn lower_subject(
     if !kubernetes && namespace.is_none() {
         return Subject::All;
     }
+    let of_endpoints = endpoints.is_some() || host_endpoint.is_some();
+    if of_endpoints && (of_pods || nodes.is_some() || network.is_some())
+        || endpoints.is_some() && host_endpoint.is_some()
+    {
+        findings.report_help(
+            codes::NATIVE_SUBJECT,
+            node,
+            "`endpoints` and `hostEndpoint` stand alone in a subject",
+            "say in the expression what the other parts would",
+        );
+    }
+    if let Some(name) = host_endpoint {
+        return Subject::HostEndpoint(name.value.into());
+    }
+    if let Some(subject) = endpoints {
+        return subject.value;
+    }
+    let network = network.map(|at| at.value);
+    if network == Some(NetworkSpec::Host) {
+        if of_pods {
+            findings.report_help(
+                codes::NATIVE_SUBJECT,
+                node,
+                "what runs in the network of a node is chosen by `nodes` alone: it shares that node's address",
+                "leave out `namespaces`, `pods` and `serviceAccounts`",
+            );
+        }
+        return Subject::Nodes(nodes.map(LabelSelectorSpec::lower).unwrap_or_default());
+    }
     Subject::Kubernetes(KubernetesSubject {
         namespace,
         namespaces: namespaces.map(|at| at.value.lower()),
@@ -273,8 +313,8 @@ fn lower_subject(
             .into_iter()
             .map(|at| at.value.into())
             .collect(),
-        nodes: None,
-        host_network: true,
+        nodes: nodes.map(LabelSelectorSpec::lower),
+        host_network: network != Some(NetworkSpec::Own),
     })
 }
 

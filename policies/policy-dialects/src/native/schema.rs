@@ -10,7 +10,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
-use super::v1alpha1::limits::{ENTRIES, MEMBERS, NAMES, PEERS, RULES};
+use super::v1alpha1::limits::{ENTRIES, MEMBERS, NAMES, NETS, PEERS, RULES};
 
 /// `spec` of each kind, with the CEL rules of that kind.
 pub fn spec_of(kind: &str) -> Option<Value> {
@@ -35,19 +35,54 @@ const NAMESPACED: &[Cel] = &[
         "an EgressPolicy has no tier and no priority: use ClusterEgressPolicy",
     ),
     (
-        "!has(self.subject) || !has(self.subject.namespaces)",
+        "!has(self.subject) || !(has(self.subject.namespaces) || has(self.subject.endpoints) || has(self.subject.hostEndpoint))",
         "an EgressPolicy selects in its own namespace: use ClusterEgressPolicy",
+    ),
+    (
+        "!has(self.subject) || !has(self.subject.network) || self.subject.network == 'own'",
+        "what runs in the network of a node is of no namespace: use ClusterEgressPolicy",
     ),
 ];
 
 const CLUSTER: &[Cel] = &[(
-    "!has(self.egress) || self.egress.all(r, !has(r.to) || r.to.all(p, !has(p.service) || has(p.service.__namespace__)))",
-    "a ClusterEgressPolicy says the namespace of a service",
+    "!has(self.egress) || self.egress.all(r, !has(r.to) || r.to.all(p, !has(p.service) || has(p.service.__namespace__) || (has(p.service.allNamespaces) && p.service.allNamespaces)))",
+    "a ClusterEgressPolicy says the namespace of a service, or allNamespaces",
 )];
 
-const SUBJECT: &[Cel] = &[(
-    "!((has(self.namespaces) || has(self.pods) || has(self.serviceAccounts)) && (has(self.unit) || has(self.user) || has(self.cgroup) || has(self.container) || has(self.command)))",
-    "a subject chooses by Kubernetes or by plain Linux, not by both",
+const SUBJECT: &[Cel] = &[
+    (
+        "!((has(self.namespaces) || has(self.pods) || has(self.serviceAccounts) || has(self.nodes) || has(self.network) || has(self.endpoints) || has(self.hostEndpoint)) && (has(self.unit) || has(self.user) || has(self.cgroup) || has(self.container) || has(self.command)))",
+        "a subject chooses by Kubernetes or by plain Linux, not by both",
+    ),
+    (
+        "!(has(self.endpoints) || has(self.hostEndpoint)) || !(has(self.namespaces) || has(self.pods) || has(self.serviceAccounts) || has(self.nodes) || has(self.network) || (has(self.endpoints) && has(self.hostEndpoint)))",
+        "endpoints and hostEndpoint stand alone in a subject",
+    ),
+    (
+        "!has(self.network) || self.network == 'own' || !(has(self.namespaces) || has(self.pods) || has(self.serviceAccounts))",
+        "what runs in the network of a node is chosen by nodes alone",
+    ),
+];
+
+const DNS: &[Cel] = &[(
+    "!has(self.filter) || !has(self.resolvers) || !self.filter || self.resolvers",
+    "names cannot be filtered by a policy that leaves the resolvers alone",
+)];
+
+const SERVICE: &[Cel] = &[
+    (
+        "has(self.name) != has(self.labels)",
+        "a service is chosen by name or by labels",
+    ),
+    (
+        "!has(self.allNamespaces) || !self.allNamespaces || !has(self.__namespace__)",
+        "a service is in a namespace or in all of them",
+    ),
+];
+
+const ENDPOINTS: &[Cel] = &[(
+    "has(self.selector) || has(self.notSelector) || has(self.nets) || has(self.notNets)",
+    "endpoints says something of them",
 )];
 
 const CONTAINER: &[Cel] = &[(
@@ -64,18 +99,38 @@ const RULE: &[Cel] = &[
         "self.action != 'Pass' || !has(self.to) || self.to.all(p, !has(p.fqdn))",
         "a Pass rule cannot name a host: who decides would change when a look-up expires",
     ),
+    (
+        "self.action == 'Allow' || !has(self.questions)",
+        "questions stands in Allow rules only: it says which names may be asked",
+    ),
+    (
+        "!has(self.askOnly) || !self.askOnly || (self.action == 'Allow' && has(self.to) && self.to.all(p, has(p.fqdn)) && !has(self.metadata) && !has(self.ports) && !has(self.exceptPorts) && !has(self.questions))",
+        "askOnly stands in Allow rules that name hosts and nothing else",
+    ),
 ];
 
 const PEER: &[Cel] = &[
     (
-        "(has(self.fqdn) ? 1 : 0) + (has(self.cidr) ? 1 : 0) + (has(self.pods) ? 1 : 0) + (has(self.nodes) ? 1 : 0) + (has(self.service) ? 1 : 0) + (has(self.entity) ? 1 : 0) + (has(self.set) ? 1 : 0) == 1",
+        "(has(self.endpoints) ? 1 : 0) + (has(self.fqdn) ? 1 : 0) + (has(self.cidr) ? 1 : 0) + (has(self.pods) ? 1 : 0) + (has(self.nodes) ? 1 : 0) + (has(self.service) ? 1 : 0) + (has(self.entity) ? 1 : 0) + (has(self.set) ? 1 : 0) == 1",
         "an entry names exactly one kind of peer",
     ),
     (
         "!has(self.except) || has(self.cidr)",
         "except belongs to cidr",
     ),
+    SCOPE,
+    CHAIN,
 ];
+
+const SCOPE: Cel = (
+    "!has(self.scope) || has(self.cidr) || has(self.fqdn)",
+    "scope belongs to cidr and fqdn",
+);
+
+const CHAIN: Cel = (
+    "!has(self.chain) || has(self.fqdn)",
+    "chain belongs to fqdn",
+);
 
 const MEMBER: &[Cel] = &[
     (
@@ -86,6 +141,7 @@ const MEMBER: &[Cel] = &[
         "!has(self.except) || has(self.cidr)",
         "except belongs to cidr",
     ),
+    CHAIN,
 ];
 
 const PORT: &[Cel] = &[
@@ -169,10 +225,16 @@ enum Deny {
 }
 
 #[derive(JsonSchema)]
-#[schemars(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(
+    rename_all = "camelCase",
+    deny_unknown_fields,
+    extend("x-kubernetes-validations" = cel(DNS))
+)]
 struct Dns {
     /// false: names are learned, and every name may be asked.
     filter: Option<bool>,
+    /// false: its names open no DNS server and filter nothing; another rule allows the server.
+    resolvers: Option<bool>,
 }
 
 #[derive(JsonSchema)]
@@ -189,6 +251,16 @@ struct Subject {
     /// Any of these.
     #[schemars(length(min = 1, max = ENTRIES))]
     service_accounts: Option<Vec<Text>>,
+    /// Labels of the node the workload runs on.
+    nodes: Option<Selector>,
+    /// own: only pods with a network of their own. host: what runs in the network of its node, and only that
+    /// (ClusterEgressPolicy only, beside `nodes` alone). Absent: pods of either.
+    network: Option<Network>,
+    /// Pods and host endpoints by an expression over their labels. ClusterEgressPolicy only.
+    endpoints: Option<SubjectEndpoints>,
+    /// Calico's HostEndpoint of that name. ClusterEgressPolicy only.
+    #[schemars(length(min = 1))]
+    host_endpoint: Option<String>,
     /// Plain Linux: a systemd unit, `*` for any characters.
     #[schemars(length(min = 1))]
     unit: Option<String>,
@@ -202,6 +274,27 @@ struct Subject {
     container: Option<Container>,
     /// Only (true) or never (false) the command of `egret run`.
     command: Option<bool>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase")]
+enum Network {
+    Own,
+    Host,
+}
+
+/// Endpoints by labels and by their own addresses; all given parts must hold.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase", deny_unknown_fields)]
+struct SubjectEndpoints {
+    /// In Calico's selector language, over the labels Calico knows an endpoint by.
+    selector: Expression,
+    /// It has an address in one of these.
+    #[schemars(length(min = 1, max = NETS))]
+    nets: Option<Vec<Cidr>>,
+    /// It has no address in any of these.
+    #[schemars(length(min = 1, max = NETS))]
+    not_nets: Option<Vec<Cidr>>,
 }
 
 #[derive(JsonSchema)]
@@ -260,6 +353,14 @@ struct Rule {
     /// Any of these; absent: every port and protocol.
     #[schemars(length(min = 1, max = ENTRIES))]
     ports: Option<Vec<Port>>,
+    /// Every port and protocol, or those of `ports`, but these.
+    #[schemars(length(min = 1, max = ENTRIES))]
+    except_ports: Option<Vec<Port>>,
+    /// The only names that may be asked of the DNS servers this rule allows. The rule opens known servers and nothing else.
+    #[schemars(length(min = 1, max = NAMES))]
+    questions: Option<Vec<Pattern>>,
+    /// true: its names may be asked, and open no port.
+    ask_only: Option<bool>,
     /// Whether the names may hold private addresses.
     allow_private: Option<bool>,
     /// Conditions on TLS, which a proxy checks.
@@ -285,13 +386,20 @@ enum Action {
     extend("x-kubernetes-validations" = cel(PEER))
 )]
 struct Peer {
-    /// Names: `*.x` is one label below x, `**.x` one or more.
+    /// Names: `*.x` is one label below x, `**.x` one or more, `api-*.x` a part of one.
     #[schemars(length(min = 1, max = NAMES))]
     fqdn: Option<Vec<Pattern>>,
+    /// Of fqdn: false counts a name only where it was asked itself, not where it led to an address by CNAME.
+    chain: Option<bool>,
     cidr: Option<Cidr>,
     /// Exceptions, inside of cidr.
     #[schemars(length(max = ENTRIES))]
     except: Option<Vec<Cidr>>,
+    /// Of fqdn and cidr: outside means no pod, node or Service of the cluster and not the host; any, by default, whatever has
+    /// such an address.
+    scope: Option<Scope>,
+    /// Pods, host endpoints and network sets by an expression over their labels.
+    endpoints: Option<Endpoints>,
     pods: Option<Pods>,
     nodes: Option<Selector>,
     service: Option<Service>,
@@ -313,23 +421,72 @@ struct Pods {
     service_accounts: Option<Vec<Text>>,
 }
 
-/// The backends of a Service.
 #[derive(JsonSchema)]
-#[schemars(rename_all = "camelCase", deny_unknown_fields)]
-struct Service {
-    #[schemars(length(min = 1))]
-    namespace: Option<String>,
-    #[schemars(length(min = 1))]
-    name: String,
+#[schemars(rename_all = "camelCase")]
+enum Scope {
+    Any,
+    Outside,
 }
 
+/// The backends of a Service, or of several, on the ports that are its own.
+#[derive(JsonSchema)]
+#[schemars(
+    rename_all = "camelCase",
+    deny_unknown_fields,
+    extend("x-kubernetes-validations" = cel(SERVICE))
+)]
+struct Service {
+    /// The policy's own by default.
+    #[schemars(length(min = 1))]
+    namespace: Option<String>,
+    /// true: of every namespace.
+    all_namespaces: Option<bool>,
+    #[schemars(length(min = 1))]
+    name: Option<String>,
+    /// Every Service that has these.
+    labels: Option<Selector>,
+    /// true: those backends on the ports of the rule, whatever ports the Service has.
+    any_port: Option<bool>,
+}
+
+/// Endpoints by everything Calico can say of one; all given parts must hold.
+#[derive(JsonSchema)]
+#[schemars(
+    rename_all = "camelCase",
+    deny_unknown_fields,
+    extend("x-kubernetes-validations" = cel(ENDPOINTS))
+)]
+struct Endpoints {
+    /// In Calico's selector language, over the labels Calico knows an endpoint by.
+    selector: Option<Expression>,
+    /// No address of these.
+    not_selector: Option<Expression>,
+    /// In one of these.
+    #[schemars(length(min = 1, max = NETS))]
+    nets: Option<Vec<Cidr>>,
+    /// In none of these.
+    #[schemars(length(min = 1, max = NETS))]
+    not_nets: Option<Vec<Cidr>>,
+    /// false: `selector` means no network sets.
+    network_sets: Option<bool>,
+}
+
+/// all: every destination. world: everything outside of the cluster and the host; world-ipv4 and world-ipv6: its halves. dns: the
+/// known DNS servers, on their own ports. cluster: pods and nodes. host: the host's own addresses, for a pod those of its
+/// node. remote-node: the cluster's other nodes. loopback: 127.0.0.0/8 and ::1 of the host.
 #[derive(JsonSchema)]
 #[schemars(rename_all = "kebab-case")]
 enum Entity {
-    Dns,
+    All,
     World,
+    #[schemars(rename = "world-ipv4")]
+    WorldIpv4,
+    #[schemars(rename = "world-ipv6")]
+    WorldIpv6,
+    Dns,
     Cluster,
     Host,
+    RemoteNode,
     Loopback,
     KubeApiserver,
 }
@@ -398,6 +555,8 @@ struct EgressSetSpec {
 struct Member {
     #[schemars(length(min = 1, max = NAMES))]
     fqdn: Option<Vec<Pattern>>,
+    chain: Option<bool>,
+    scope: Option<Scope>,
     cidr: Option<Cidr>,
     #[schemars(length(max = ENTRIES))]
     except: Option<Vec<Cidr>>,
@@ -420,6 +579,7 @@ macro_rules! written {
 }
 
 written! {
+    Expression = json_schema!({"type": "string", "minLength": 1, "maxLength": 1024});
     Text = json_schema!({"type": "string", "maxLength": 253});
     Pattern = json_schema!({"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[-a-zA-Z0-9_.*]+$"});
     Cidr = json_schema!({"type": "string", "maxLength": 64, "pattern": "^[0-9a-fA-F.:]+/[0-9]{1,3}$"});

@@ -1,19 +1,22 @@
 //! `egret.dev/v1alpha1` as written.
 
+mod endpoints;
 pub(super) mod limits;
 mod peer;
 mod ports;
 mod rule;
+mod service;
 mod subject;
 
 use crate::codes;
 use crate::decode::{At, Findings, Unknown};
 use crate::yaml::Node;
 
-pub(crate) use peer::{EntitySpec, PeerKindSpec, PeerSpec, PodsSpec};
+pub(crate) use peer::{PeerKindSpec, PeerSpec, PodsSpec};
 pub(crate) use ports::{PortRangeSpec, PortSpec};
 pub(crate) use rule::{ActionSpec, RuleSpec};
-pub(crate) use subject::SubjectSpec;
+pub(crate) use service::{ServiceSpec, WhichSpec};
+pub(crate) use subject::{NetworkSpec, SubjectSpec};
 
 /// LIMIT: priorities are small numbers; this keeps them apart from the orders of other dialects' tiers.
 const MAX_PRIORITY: i64 = 1_000_000;
@@ -27,6 +30,8 @@ pub(crate) struct EgressPolicySpec<'d> {
     pub(crate) subject: Option<SubjectSpec<'d>>,
     pub(crate) default_deny: Option<bool>,
     pub(crate) dns_filter: Option<bool>,
+    /// Whether its names open the known resolvers.
+    pub(crate) dns_resolvers: Option<bool>,
     pub(crate) deny: Option<DenySpec>,
     pub(crate) egress: Vec<RuleSpec<'d>>,
 }
@@ -77,14 +82,9 @@ impl<'d> EgressPolicySpec<'d> {
         let default_deny = fields
             .take("defaultDeny")
             .and_then(|node| findings.boolean(node));
-        let dns_filter = fields.take("dns").and_then(|node| {
-            let mut fields = findings.fields(node)?;
-            let filter = fields
-                .take("filter")
-                .and_then(|node| findings.boolean(node));
-            fields.finish(findings, codes::UNKNOWN_FIELD);
-            filter
-        });
+        let (dns_filter, dns_resolvers) = fields
+            .take("dns")
+            .map_or((None, None), |node| dns(node, findings));
         let deny = fields
             .take("deny")
             .and_then(|node| {
@@ -108,10 +108,33 @@ impl<'d> EgressPolicySpec<'d> {
             subject,
             default_deny,
             dns_filter,
+            dns_resolvers,
             deny,
             egress,
         })
     }
+}
+
+/// `dns: {filter: …, resolvers: …}`
+fn dns(node: Node<'_>, findings: &mut Findings) -> (Option<bool>, Option<bool>) {
+    let Some(mut fields) = findings.fields(node) else {
+        return (None, None);
+    };
+    let filter = fields
+        .take("filter")
+        .and_then(|node| findings.boolean(node));
+    let resolvers = fields.take("resolvers");
+    let opens = resolvers.and_then(|node| findings.boolean(node));
+    fields.finish(findings, codes::UNKNOWN_FIELD);
+    if let (Some(true), Some(false), Some(node)) = (filter, opens, resolvers) {
+        findings.report_help(
+            codes::NATIVE_DNS,
+            node,
+            "names cannot be filtered by a policy that leaves the resolvers alone",
+            "write `filter: false`, or leave `resolvers` out",
+        );
+    }
+    (filter, opens)
 }
 
 /// Reads `spec.members` of an `EgressSet`.

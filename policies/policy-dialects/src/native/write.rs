@@ -1,5 +1,6 @@
 //! From the model to `egret.dev/v1alpha1`: objects that give the same verdicts, and what cannot be said.
 
+mod beside_calico;
 mod peers;
 mod place;
 mod ports;
@@ -13,7 +14,6 @@ use policy_model::{
     Action, Cluster, DenyStyle, DnsFilter, ObjectRef, Peer, Peers, Policy, Rule, Standing,
 };
 
-use crate::codes;
 use crate::convert::Losses;
 use crate::yaml::write::{Map, Written};
 
@@ -24,7 +24,8 @@ use rule::RuleWriter;
 pub(crate) fn objects(policies: &[Policy], cluster: &Cluster, losses: &mut Losses) -> Vec<Written> {
     let mut names = Names::default();
     let mut written = Vec::new();
-    for placed in place::place(policies, losses) {
+    let policies = beside_calico::moved(policies, losses);
+    for placed in place::place(&policies, losses) {
         for subject in subject::subjects(&placed, losses) {
             written.push(object(&placed, subject, cluster, &mut names, losses));
         }
@@ -132,16 +133,16 @@ fn body(
         .chain([policy])
         .flat_map(|piece| &piece.rules)
         .any(has_names);
+    let asks = denies
+        .iter()
+        .chain([policy])
+        .flat_map(|piece| &piece.rules)
+        .any(|rule| rule.questions.is_some());
     match (policy.dns, names) {
         (DnsFilter::Filter, _) => spec.push("dns", Map::new().with("filter", true)),
         (DnsFilter::Learn, true) => spec.push("dns", Map::new().with("filter", false)),
-        (DnsFilter::Untouched, true) => {
-            losses.note(
-                codes::CONVERT_WIDER,
-                policy,
-                &policy.origin,
-                "natively names open the known resolvers",
-            );
+        (DnsFilter::Untouched, true) => spec.push("dns", Map::new().with("resolvers", false)),
+        (DnsFilter::Learn | DnsFilter::Untouched, false) if asks => {
             spec.push("dns", Map::new().with("filter", false));
         }
         (DnsFilter::Learn | DnsFilter::Untouched, false) => {}

@@ -1,6 +1,9 @@
 //! Native policies, field by field.
 
-use policy_model::{Action, Entity, Level, Peer, Peers, Policy, Ports, Standing, Subject};
+use policy_model::{
+    Action, DnsFilter, Entity, FqdnBy, Level, Peer, Peers, Policy, PortMatch, Ports, Protocol,
+    Scope, Standing, Subject,
+};
 use test_case::test_case;
 
 use crate::support::{codes, has_level, read_text};
@@ -76,6 +79,84 @@ egress:
     assert_eq!(policy.rules[1].action, Action::Log);
     assert_eq!(rule.origin.line, 16);
     assert_eq!(&*rule.origin.path, "spec.egress[0]");
+}
+
+#[test]
+fn what_other_dialects_mean_can_be_said() {
+    let policies = clean(&cluster(
+        r#"dns: {resolvers: false}
+subject: {nodes: {matchLabels: {zone: a}}, network: own}
+egress:
+  - action: Allow
+    to: [{cidr: 192.0.2.0/24, scope: outside}, {fqdn: [a.example], chain: false, scope: outside}]
+    exceptPorts: [{port: 25}, {name: smtp}]
+  - {action: Allow, to: [{entity: dns}], questions: ["*.a.example"]}
+  - {action: Allow, to: [{fqdn: [b.example]}], askOnly: true}
+  - {action: Allow, to: [{service: {allNamespaces: true, labels: {matchLabels: {app: db}}, anyPort: true}}]}
+"#,
+    ));
+    let [policy] = policies.as_slice() else {
+        panic!("{policies:?}")
+    };
+    assert_eq!(policy.dns, DnsFilter::Untouched);
+    let Subject::Kubernetes(subject) = &policy.subject else {
+        panic!("{policy:?}")
+    };
+    assert!(!subject.host_network && subject.nodes.is_some());
+    let [mail, asks, only, service] = policy.rules.as_slice() else {
+        panic!("{policy:?}")
+    };
+    let Peers::Of(peers) = &mail.peers else {
+        panic!("{mail:?}")
+    };
+    assert!(matches!(&peers[0], Peer::Block(block) if block.scope == Scope::Outside));
+    assert!(
+        matches!(&peers[1], Peer::Fqdn(peer) if peer.scope == Scope::Outside && peer.by == FqdnBy::Question)
+    );
+    let smtp = PortMatch::port(Protocol::TCP, 25);
+    assert_eq!(mail.ports, Ports::AllBut(vec![smtp]));
+    assert_eq!(&*mail.named_ports.none_of[0].name, "smtp");
+    let questions = asks.questions.as_deref().unwrap_or_default();
+    assert_eq!(questions[0].as_str(), "*.a.example");
+    assert_eq!(only.ports, Ports::Only(Vec::new()));
+    let Peers::Of(peers) = &service.peers else {
+        panic!("{service:?}")
+    };
+    assert!(
+        matches!(&peers[0], Peer::Service(peer) if peer.namespace.is_none() && !peer.with_ports)
+    );
+}
+
+#[test]
+fn excepted_ports_are_taken_from_those_given() {
+    let policies = clean(&cluster(
+        "egress: [{action: Allow, ports: [{port: 20, endPort: 30}, {name: web}], exceptPorts: [{port: 25}]}]\n",
+    ));
+    let rule = &policies[0].rules[0];
+    let range = |first, last| PortMatch::range(Protocol::TCP, first, last);
+    assert_eq!(rule.ports, Ports::Only(vec![range(20, 24), range(26, 30)]));
+    assert_eq!(rule.named_ports.except, [range(25, 25)], "of names too");
+}
+
+#[test]
+fn questions_filter_even_where_nothing_is_denied_by_default() {
+    let text = "egress: [{action: Allow, to: [{entity: dns}], questions: [a.example]}]\n";
+    assert_eq!(clean(&cluster(text))[0].dns, DnsFilter::Filter);
+}
+
+#[test_case("{network: host, nodes: {matchLabels: {zone: a}}}"; "a node's network")]
+#[test_case("{endpoints: {selector: \"app == 'web'\"}}"; "an expression")]
+#[test_case("{endpoints: {selector: all(), notNets: [192.0.2.0/24]}}"; "addresses of its own")]
+#[test_case("{hostEndpoint: eth0}"; "a host endpoint")]
+fn subjects_of_no_namespace(subject: &str) {
+    let spec = format!("subject: {subject}\negress: []\n");
+    assert!(!matches!(
+        clean(&cluster(&spec))[0].subject,
+        Subject::All | Subject::Kubernetes(_) | Subject::Plain(_)
+    ));
+    let (policies, diagnostics) = read_text(&namespaced(&spec));
+    assert!(policies.is_empty());
+    assert_eq!(codes(&diagnostics), ["native-cluster-field"]);
 }
 
 #[test]
@@ -168,7 +249,27 @@ fn a_deny_with_a_part_that_cannot_be_enforced_is_closed_whole() {
 #[test_case("egress: [{action: Allow, to: [{cidr: 192.0.2.0/24, entity: dns}]}]", "native-peer"; "peer of two kinds")]
 #[test_case("egress: [{action: Allow, to: [{cidr: 192.0.2.1}]}]", "invalid-cidr"; "an address is no block")]
 #[test_case("egress: [{action: Allow, to: [{cidr: 192.0.2.0/24, except: [198.51.100.0/25]}]}]", "invalid-except"; "except outside")]
-#[test_case("egress: [{action: Allow, to: [{fqdn: [\"a.*.example\"]}]}]", "invalid-pattern"; "star in the middle")]
+#[test_case("egress: [{action: Allow, to: [{fqdn: [\"a.**b.example\"]}]}]", "invalid-pattern"; "two stars in a label")]
+#[test_case("egress: [{action: Allow, to: [{entity: dns, scope: outside}]}]", "native-peer"; "the scope of an entity")]
+#[test_case("egress: [{action: Allow, to: [{cidr: 192.0.2.0/24, chain: false}]}]", "native-peer"; "the chain of a block")]
+#[test_case("egress: [{action: Allow, to: [{endpoints: {}}]}]", "native-peer"; "endpoints of no kind")]
+#[test_case("egress: [{action: Allow, to: [{endpoints: {selector: \"a = 'b'\"}}]}]", "calico-selector"; "no selector")]
+#[test_case("egress: [{action: Allow, to: [{endpoints: {selector: \"\"}}]}]", "invalid-value"; "an empty selector")]
+#[test_case("egress: [{action: Allow, to: [{endpoints: {nets: []}}]}]", "empty-list"; "no blocks")]
+#[test_case("egress: [{action: Allow, to: [{service: {name: a, labels: {}, namespace: b}}]}]", "native-peer"; "a service in two ways")]
+#[test_case("egress: [{action: Allow, to: [{service: {name: a, allNamespaces: true, namespace: b}}]}]", "native-peer"; "a service in two places")]
+#[test_case("egress: [{action: Allow, to: [{service: {allNamespaces: true}}]}]", "native-peer"; "no service")]
+#[test_case("egress: [{action: Deny, questions: [a.example]}]", "native-questions"; "questions of a deny")]
+#[test_case("egress: [{action: Allow, to: [{entity: dns}], questions: []}]", "empty-list"; "no questions")]
+#[test_case("egress: [{action: Allow, to: [{entity: dns}], askOnly: true}]", "native-questions"; "asking for no name")]
+#[test_case("egress: [{action: Allow, to: [{fqdn: [a.example]}], ports: [{port: 1}], askOnly: true}]", "native-questions"; "asking on a port")]
+#[test_case("egress: [{action: Allow, exceptPorts: []}]", "empty-list"; "no excepted ports")]
+#[test_case("dns: {filter: true, resolvers: false}", "native-dns"; "a filter without resolvers")]
+#[test_case("subject: {network: host, pods: {}}", "native-subject"; "pods of a node's network")]
+#[test_case("subject: {endpoints: {selector: all()}, pods: {}}", "native-subject"; "an expression beside pods")]
+#[test_case("subject: {endpoints: {selector: all()}, hostEndpoint: eth0}", "native-subject"; "two kinds of endpoint")]
+#[test_case("subject: {endpoints: {nets: [192.0.2.0/24]}}", "missing-field"; "endpoints without an expression")]
+#[test_case("subject: {nodes: {}, unit: a.service}", "native-subject"; "nodes beside a unit")]
 #[test_case("egress: [{action: Allow, to: [{fqdn: []}]}]", "empty-list"; "no names")]
 #[test_case("egress: [{action: Allow, to: [{fqdn: [on]}]}]", "wrong-type"; "a truth value as name")]
 #[test_case("egress: [{action: Allow, ports: [{port: \"443\"}]}]", "wrong-type"; "a port in quotes")]

@@ -95,6 +95,10 @@ fn a_service_is_in_the_namespace_of_its_policy_unless_it_says_another() {
 #[test_case("world", Entity::World; "world")]
 #[test_case("host", Entity::Host; "host")]
 #[test_case("loopback", Entity::Loopback; "loopback")]
+#[test_case("all", Entity::All; "all")]
+#[test_case("remote-node", Entity::RemoteNode; "remote node")]
+#[test_case("world-ipv4", Entity::WorldIpv4; "half of the world")]
+#[test_case("world-ipv6", Entity::WorldIpv6; "the other half")]
 fn entities(word: &str, entity: Entity) {
     let policies = clean(&cluster(&format!(
         "{{action: Allow, to: [{{entity: {word}}}]}}"

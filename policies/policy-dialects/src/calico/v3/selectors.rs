@@ -8,7 +8,7 @@ use super::super::selector::{Selector, SelectorError, parse_selector};
 const GLOBAL: &str = "global(";
 
 /// Reads a selector where `global()` may not stand; an empty one is none.
-pub(super) fn decode<'d>(node: Node<'d>, findings: &mut Findings) -> Option<At<'d, Selector>> {
+pub(crate) fn decode<'d>(node: Node<'d>, findings: &mut Findings) -> Option<At<'d, Selector>> {
     let (text, selector) = parse(node, findings)?;
     if text.contains(GLOBAL) {
         findings.report_help(

@@ -1,18 +1,20 @@
 use std::sync::Arc;
 
 use policy_model::{
-    Action, Block, Entity, FqdnBy, FqdnPeer, NamedPort, NamedPorts, Peer, Peers, PodPeer,
-    PortMatch, Ports, Preset, Rule, Scope, ServicePeer, ServiceRef, SniCondition,
+    Action, Block, FqdnPeer, NamedPorts, Peer, Peers, PodPeer, Ports, Preset, Rule, ServicePeer,
+    ServiceRef, SniCondition,
 };
 
 use crate::codes::{self, Code};
 use crate::decode::{Findings, Unknown};
 use crate::native::v1alpha1::{
-    ActionSpec, EntitySpec, PeerKindSpec, PeerSpec, PodsSpec, PortRangeSpec, PortSpec, RuleSpec,
+    ActionSpec, PeerKindSpec, PeerSpec, PodsSpec, RuleSpec, ServiceSpec, WhichSpec,
 };
 use crate::suggest;
 use crate::surroundings::Surroundings;
 use crate::yaml::Node;
+
+use super::ports::lower_ports;
 
 /// What a rule's meaning depends on besides itself.
 pub(super) struct Around<'a> {
@@ -35,6 +37,9 @@ pub(super) fn lower_rule(
         to,
         metadata,
         ports,
+        except_ports,
+        questions,
+        ask_only,
         allow_private,
         tls,
         http,
@@ -65,11 +70,12 @@ pub(super) fn lower_rule(
                     missing.push(Peer::Set(name.into()));
                 }
             },
-            kind @ (PeerKindSpec::Fqdn(_)
+            kind @ (PeerKindSpec::Fqdn { .. }
             | PeerKindSpec::Cidr { .. }
             | PeerKindSpec::Pods(_)
             | PeerKindSpec::Nodes(_)
-            | PeerKindSpec::Service { .. }
+            | PeerKindSpec::Service(_)
+            | PeerKindSpec::Endpoints(_)
             | PeerKindSpec::Entity(_)) => peers.extend(lower_peer(kind, node, around, findings)),
         }
     }
@@ -119,6 +125,29 @@ pub(super) fn lower_rule(
         ),
         Action::Allow | Action::Deny | Action::Pass => {}
     }
+    if let Some(questions) = &questions
+        && action != Action::Allow
+    {
+        findings.report_help(
+            codes::NATIVE_QUESTIONS,
+            questions.node,
+            "`questions` stands in Allow rules only: it says which names may be asked",
+            "refuse a name with `fqdn` in a Deny rule",
+        );
+    }
+    let ask_only = ask_only.filter(|at| at.value);
+    if let Some(ask_only) = ask_only {
+        let names = !peers.is_empty() && peers.iter().all(|peer| matches!(peer, Peer::Fqdn(_)));
+        let numbers = ports.is_some() || !except_ports.is_empty();
+        if action != Action::Allow || !names || numbers || questions.is_some() {
+            findings.report_help(
+                codes::NATIVE_QUESTIONS,
+                ask_only.node,
+                "`askOnly` stands in Allow rules that name hosts and nothing else: they may be asked, and open no port",
+                "put other peers and ports into a rule of their own",
+            );
+        }
+    }
     if let Some(allow_private) = allow_private
         && allow_private.value
         && !(hosts && action == Action::Allow)
@@ -147,11 +176,15 @@ pub(super) fn lower_rule(
         );
         closed = closed.or(Some(codes::NATIVE_HTTP));
     }
-    let (ports, named_ports) = lower_ports(ports);
+    let (ports, named_ports) = match ask_only {
+        Some(_) => (Ports::Only(Vec::new()), NamedPorts::default()),
+        None => lower_ports(ports, except_ports),
+    };
     let rule = Rule {
         name: name.map(|name| name.value.into()),
         ports,
         named_ports,
+        questions: questions.map(|at| at.value),
         allow_private: allow_private.is_some_and(|at| at.value),
         sni: tls.map(|_| SniCondition::Match),
         http: http.map(|http| http.value).unwrap_or_default(),
@@ -206,7 +239,7 @@ fn lower_peer(
     findings: &mut Findings,
 ) -> Vec<Peer> {
     match kind {
-        kind @ (PeerKindSpec::Fqdn(_) | PeerKindSpec::Cidr { .. } | PeerKindSpec::Set(_)) => {
+        kind @ (PeerKindSpec::Fqdn { .. } | PeerKindSpec::Cidr { .. } | PeerKindSpec::Set(_)) => {
             lower_names_and_blocks(kind)
         }
         PeerKindSpec::Pods(PodsSpec {
@@ -223,79 +256,57 @@ fn lower_peer(
             })]
         }
         PeerKindSpec::Nodes(selector) => vec![Peer::Nodes(selector.lower())],
-        PeerKindSpec::Service { namespace, name } => {
+        PeerKindSpec::Service(ServiceSpec {
+            namespace,
+            all_namespaces,
+            which,
+            any_port,
+        }) => {
             let namespace = namespace
                 .map(Arc::from)
-                .or_else(|| around.namespace.clone());
-            if namespace.is_none() {
-                findings.report(
+                .or_else(|| around.namespace.clone())
+                .filter(|_| !all_namespaces);
+            if namespace.is_none() && !all_namespaces {
+                findings.report_help(
                     codes::MISSING_FIELD,
                     node,
                     "a ClusterEgressPolicy says the `namespace` of a service: it has none of its own",
+                    "write `namespace`, or `allNamespaces: true`",
                 );
             }
             vec![Peer::Service(ServicePeer {
                 namespace,
-                service: ServiceRef::Name(name.into()),
-                with_ports: true,
+                service: match which {
+                    WhichSpec::Name(name) => ServiceRef::Name(name.into()),
+                    WhichSpec::Labels(labels) => ServiceRef::Labels(labels.lower()),
+                },
+                with_ports: !any_port,
             })]
         }
-        PeerKindSpec::Entity(entity) => vec![Peer::Entity(match entity {
-            EntitySpec::Dns => Entity::Dns,
-            EntitySpec::World => Entity::World,
-            EntitySpec::Cluster => Entity::Cluster,
-            EntitySpec::Host => Entity::Host,
-            EntitySpec::Loopback => Entity::Loopback,
-            EntitySpec::KubeApiserver => Entity::KubeApiserver,
-        })],
+        PeerKindSpec::Entity(entity) => vec![Peer::Entity(entity)],
+        PeerKindSpec::Endpoints(endpoints) => vec![Peer::Endpoints(endpoints)],
     }
 }
 
 /// The peers a set may have too; nothing of any other kind.
 pub(in crate::native) fn lower_names_and_blocks(kind: PeerKindSpec<'_>) -> Vec<Peer> {
     match kind {
-        PeerKindSpec::Fqdn(patterns) => patterns
+        PeerKindSpec::Fqdn {
+            patterns,
+            by,
+            scope,
+        } => patterns
             .into_iter()
-            .map(|pattern| {
-                Peer::Fqdn(FqdnPeer {
-                    pattern,
-                    by: FqdnBy::Chain,
-                    scope: Scope::Any,
-                })
-            })
+            .map(|pattern| Peer::Fqdn(FqdnPeer { pattern, by, scope }))
             .collect(),
-        PeerKindSpec::Cidr { net, except } => vec![Peer::Block(Block {
-            net,
-            except,
-            scope: Scope::Any,
-        })],
+        PeerKindSpec::Cidr { net, except, scope } => {
+            vec![Peer::Block(Block { net, except, scope })]
+        }
         PeerKindSpec::Pods(_)
         | PeerKindSpec::Nodes(_)
-        | PeerKindSpec::Service { .. }
+        | PeerKindSpec::Service(_)
         | PeerKindSpec::Entity(_)
+        | PeerKindSpec::Endpoints(_)
         | PeerKindSpec::Set(_) => Vec::new(),
     }
-}
-
-fn lower_ports(specs: Option<Vec<PortSpec>>) -> (Ports, NamedPorts) {
-    let Some(specs) = specs else {
-        return (Ports::Any, NamedPorts::default());
-    };
-    let (mut only, mut named) = (Vec::new(), NamedPorts::default());
-    for PortSpec { protocol, range } in specs {
-        match range {
-            PortRangeSpec::All => only.push(PortMatch::all(protocol)),
-            PortRangeSpec::Ports { first, last } => {
-                only.push(PortMatch::range(protocol, first, last));
-            }
-            PortRangeSpec::Icmp { kind, code } => {
-                only.push(PortMatch::icmp(protocol, kind, code));
-            }
-            PortRangeSpec::Named(name) => named.any_of.push(NamedPort {
-                protocol: Some(protocol),
-                name,
-            }),
-        }
-    }
-    (Ports::Only(only), named)
 }

@@ -13,6 +13,8 @@ pub(crate) const PEERS: usize = 128;
 pub(crate) const NAMES: usize = 1024;
 /// LIMIT: entries of `ports`, `except`, `metadata`, `serviceAccounts`, `http` and the texts in those.
 pub(crate) const ENTRIES: usize = 64;
+/// LIMIT: entries of `nets` and `notNets`.
+pub(crate) const NETS: usize = 256;
 /// LIMIT: members of an `EgressSet`.
 pub(crate) const MEMBERS: usize = 4096;
 

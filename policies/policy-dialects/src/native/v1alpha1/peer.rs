@@ -1,7 +1,9 @@
 use dns_names::{Grammar, NamePattern};
 use ipnet::IpNet;
+use policy_model::{EndpointPeer, Entity, FqdnBy, Scope};
 
-use super::{limits, non_empty};
+use super::service::ServiceSpec;
+use super::{endpoints, limits, non_empty};
 use crate::codes;
 use crate::decode::{At, Findings, Unknown};
 use crate::kubernetes::LabelSelectorSpec;
@@ -16,18 +18,21 @@ pub(crate) struct PeerSpec<'d> {
 
 #[derive(Debug)]
 pub(crate) enum PeerKindSpec<'d> {
-    Fqdn(Vec<NamePattern>),
+    Fqdn {
+        patterns: Vec<NamePattern>,
+        by: FqdnBy,
+        scope: Scope,
+    },
     Cidr {
         net: IpNet,
         except: Vec<IpNet>,
+        scope: Scope,
     },
     Pods(PodsSpec<'d>),
     Nodes(LabelSelectorSpec<'d>),
-    Service {
-        namespace: Option<&'d str>,
-        name: &'d str,
-    },
-    Entity(EntitySpec),
+    Service(ServiceSpec<'d>),
+    Entity(Entity),
+    Endpoints(EndpointPeer),
     Set(&'d str),
 }
 
@@ -38,15 +43,18 @@ pub(crate) struct PodsSpec<'d> {
     pub(crate) service_accounts: Vec<&'d str>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum EntitySpec {
-    Dns,
-    World,
-    Cluster,
-    Host,
-    Loopback,
-    KubeApiserver,
-}
+const ENTITIES: &[(&str, Entity)] = &[
+    ("all", Entity::All),
+    ("world", Entity::World),
+    ("world-ipv4", Entity::WorldIpv4),
+    ("world-ipv6", Entity::WorldIpv6),
+    ("dns", Entity::Dns),
+    ("cluster", Entity::Cluster),
+    ("host", Entity::Host),
+    ("remote-node", Entity::RemoteNode),
+    ("loopback", Entity::Loopback),
+    ("kube-apiserver", Entity::KubeApiserver),
+];
 
 impl<'d> PeerSpec<'d> {
     pub(super) fn decode(
@@ -54,28 +62,23 @@ impl<'d> PeerSpec<'d> {
         findings: &mut Findings,
         unknown: &mut Unknown,
     ) -> Option<Self> {
-        const ENTITIES: &[(&str, EntitySpec)] = &[
-            ("dns", EntitySpec::Dns),
-            ("world", EntitySpec::World),
-            ("cluster", EntitySpec::Cluster),
-            ("host", EntitySpec::Host),
-            ("loopback", EntitySpec::Loopback),
-            ("kube-apiserver", EntitySpec::KubeApiserver),
-        ];
         let mut fields = findings.fields(node)?;
         let fqdn = fields.take("fqdn");
         let cidr = fields.take("cidr");
         let except = fields.take("except");
+        let scope = fields.take("scope");
+        let chain = fields.take("chain");
         let pods = fields.take("pods");
         let nodes = fields.take("nodes");
         let service = fields.take("service");
         let entity = fields.take("entity");
+        let endpoints = fields.take("endpoints");
         let set = fields.take("set");
         let strange = fields.finish(findings, codes::UNKNOWN_RULE_FIELD);
         if strange == Unknown::Some {
             *unknown = Unknown::Some;
         }
-        let given = [fqdn, cidr, pods, nodes, service, entity, set];
+        let given = [fqdn, cidr, pods, nodes, service, entity, endpoints, set];
         match given.iter().flatten().count() {
             1 => {}
             0 if strange == Unknown::Some => return None,
@@ -84,7 +87,7 @@ impl<'d> PeerSpec<'d> {
                     codes::NATIVE_PEER,
                     node,
                     "this entry names no peer",
-                    "write one of `fqdn`, `cidr`, `pods`, `nodes`, `service`, `entity`, `set`",
+                    "write one of `fqdn`, `cidr`, `pods`, `nodes`, `service`, `entity`, `endpoints`, `set`",
                 );
                 return None;
             }
@@ -102,38 +105,47 @@ impl<'d> PeerSpec<'d> {
             findings.report(codes::NATIVE_PEER, except, "`except` belongs to `cidr`");
             return None;
         }
+        if let (Some(scope), None, None) = (scope, cidr, fqdn) {
+            findings.report(
+                codes::NATIVE_PEER,
+                scope,
+                "`scope` belongs to `cidr` and `fqdn`",
+            );
+            return None;
+        }
+        if let (Some(chain), None) = (chain, fqdn) {
+            findings.report(codes::NATIVE_PEER, chain, "`chain` belongs to `fqdn`");
+            return None;
+        }
+        let scope = match scope {
+            Some(node) => {
+                findings
+                    .word(node, &[("any", Scope::Any), ("outside", Scope::Outside)])?
+                    .value
+            }
+            None => Scope::Any,
+        };
         let kind = if let Some(node) = fqdn {
-            PeerKindSpec::Fqdn(patterns(node, findings)?)
+            PeerKindSpec::Fqdn {
+                patterns: patterns(node, findings)?,
+                by: match chain {
+                    Some(node) if !findings.boolean(node)? => FqdnBy::Question,
+                    Some(_) | None => FqdnBy::Chain,
+                },
+                scope,
+            }
         } else if let Some(node) = cidr {
-            decode_cidr(node, except, findings)?
+            decode_cidr(node, except, scope, findings)?
         } else if let Some(node) = pods {
             PeerKindSpec::Pods(PodsSpec::decode(node, findings)?)
         } else if let Some(node) = nodes {
             PeerKindSpec::Nodes(LabelSelectorSpec::decode(node, findings)?)
         } else if let Some(node) = service {
-            let mut fields = findings.fields(node)?;
-            let namespace = fields
-                .take("namespace")
-                .and_then(|node| non_empty(node, findings))
-                .map(|at| at.value);
-            let name = match fields.take("name") {
-                Some(name) => non_empty(name, findings).map(|at| at.value),
-                None => {
-                    findings.report(
-                        codes::MISSING_FIELD,
-                        node,
-                        "`name` of the service is missing",
-                    );
-                    None
-                }
-            };
-            fields.finish(findings, codes::UNKNOWN_FIELD);
-            PeerKindSpec::Service {
-                namespace,
-                name: name?,
-            }
+            PeerKindSpec::Service(ServiceSpec::decode(node, findings)?)
         } else if let Some(node) = entity {
             PeerKindSpec::Entity(findings.word(node, ENTITIES)?.value)
+        } else if let Some(node) = endpoints {
+            PeerKindSpec::Endpoints(endpoints::decode(node, findings)?)
         } else {
             PeerKindSpec::Set(non_empty(set?, findings)?.value)
         };
@@ -181,12 +193,13 @@ pub(super) fn service_accounts<'d>(
     findings.strings(node)
 }
 
-fn patterns(node: Node<'_>, findings: &mut Findings) -> Option<Vec<NamePattern>> {
+/// Names of `fqdn` or `questions`: never an empty list.
+pub(super) fn patterns(node: Node<'_>, findings: &mut Findings) -> Option<Vec<NamePattern>> {
     if limits::list(node, limits::NAMES, findings)?.is_empty() {
         findings.report_help(
             codes::EMPTY_LIST,
             node,
-            "an empty `fqdn` could mean every name or none",
+            "an empty list of names could mean every name or none",
             "write \"*\" for every name, or leave the entry out",
         );
         return None;
@@ -218,6 +231,7 @@ fn pattern(text: At<'_, &str>, findings: &mut Findings) -> Option<NamePattern> {
 fn decode_cidr<'d>(
     node: Node<'d>,
     except: Option<Node<'d>>,
+    scope: Scope,
     findings: &mut Findings,
 ) -> Option<PeerKindSpec<'d>> {
     let net = crate::cidr::decode(node, codes::INVALID_CIDR, findings)?;
@@ -239,5 +253,6 @@ fn decode_cidr<'d>(
     Some(PeerKindSpec::Cidr {
         net,
         except: excepts,
+        scope,
     })
 }

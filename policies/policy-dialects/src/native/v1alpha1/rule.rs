@@ -1,9 +1,10 @@
 use std::sync::Arc;
 
+use dns_names::NamePattern;
 use policy_model::{HttpMatch, TextPattern};
 
 use super::limits;
-use super::peer::PeerSpec;
+use super::peer::{PeerSpec, patterns};
 use super::ports::PortSpec;
 use crate::codes;
 use crate::decode::{At, Findings, Unknown};
@@ -18,6 +19,12 @@ pub(crate) struct RuleSpec<'d> {
     pub(crate) to: Option<Vec<PeerSpec<'d>>>,
     pub(crate) metadata: Vec<At<'d, &'d str>>,
     pub(crate) ports: Option<Vec<PortSpec>>,
+    /// Every port and protocol of the rule but these.
+    pub(crate) except_ports: Vec<PortSpec>,
+    /// The names that may be asked of the servers the rule allows.
+    pub(crate) questions: Option<At<'d, Vec<NamePattern>>>,
+    /// Its names may be asked and open nothing.
+    pub(crate) ask_only: Option<At<'d, bool>>,
     pub(crate) allow_private: Option<At<'d, bool>>,
     pub(crate) tls: Option<Node<'d>>,
     pub(crate) http: Option<At<'d, Vec<HttpMatch>>>,
@@ -75,21 +82,19 @@ impl<'d> RuleSpec<'d> {
             .take("metadata")
             .and_then(|node| metadata(node, findings))
             .unwrap_or_default();
-        let ports = fields.take("ports").map(|node| {
-            let items = limits::list(node, limits::ENTRIES, findings).unwrap_or_default();
-            if matches!(node.shape(), Shape::Sequence(items) if items.is_empty()) {
-                findings.report_help(
-                    codes::EMPTY_LIST,
-                    node,
-                    "an empty `ports` could mean every port or none",
-                    "leave `ports` out for every port and protocol",
-                );
-            }
-            items
-                .into_iter()
-                .filter_map(|item| PortSpec::decode(item, findings, &mut unknown))
-                .collect()
-        });
+        let ports = fields
+            .take("ports")
+            .map(|node| ports(node, findings, &mut unknown));
+        let except_ports = fields
+            .take("exceptPorts")
+            .map(|node| self::ports(node, findings, &mut unknown))
+            .unwrap_or_default();
+        let questions = fields
+            .take("questions")
+            .and_then(|node| patterns(node, findings).map(|value| At { value, node }));
+        let ask_only = fields
+            .take("askOnly")
+            .and_then(|node| findings.boolean(node).map(|value| At { value, node }));
         let allow_private = fields
             .take("allowPrivate")
             .and_then(|node| findings.boolean(node).map(|value| At { value, node }));
@@ -110,12 +115,32 @@ impl<'d> RuleSpec<'d> {
             to,
             metadata,
             ports,
+            except_ports,
+            questions,
+            ask_only,
             allow_private,
             tls,
             http,
             unknown,
         })
     }
+}
+
+/// `ports` or `exceptPorts`: never an empty list.
+fn ports(node: Node<'_>, findings: &mut Findings, unknown: &mut Unknown) -> Vec<PortSpec> {
+    let items = limits::list(node, limits::ENTRIES, findings).unwrap_or_default();
+    if matches!(node.shape(), Shape::Sequence(items) if items.is_empty()) {
+        findings.report_help(
+            codes::EMPTY_LIST,
+            node,
+            "an empty list of ports could mean every port or none",
+            "leave it out for every port and protocol",
+        );
+    }
+    items
+        .into_iter()
+        .filter_map(|item| PortSpec::decode(item, findings, unknown))
+        .collect()
 }
 
 /// Presets; an empty list would leave a rule without any peer, which means every destination.

@@ -5,11 +5,13 @@ use std::net::IpAddr;
 use dns_names::Grammar;
 use ipnet::IpNet;
 use policy_model::{
-    Action, Block, Entity, FqdnBy, FqdnPeer, Guarded, Peer, PodPeer, Rule, Scope, ServicePeer,
-    ServiceRef, World,
+    Action, Block, EndpointPeer, EndpointScope, Expression, FqdnBy, FqdnPeer, Guarded, Peer,
+    PodPeer, Rule, Scope, ServicePeer, ServiceRef, World,
 };
 
-use crate::yaml::write::{Map, Value};
+use crate::calico::expression_text;
+use crate::native::v1alpha1::limits;
+use crate::yaml::write::Map;
 
 use super::selector::{in_namespace, selector};
 
@@ -19,8 +21,6 @@ pub(super) struct Written {
     pub(super) to: Vec<Map>,
     pub(super) metadata: Vec<&'static str>,
     pub(super) unsaid: Vec<String>,
-    /// What is said, and natively means more.
-    pub(super) wider: Vec<&'static str>,
 }
 
 /// Where the rule stands.
@@ -49,7 +49,7 @@ pub(super) fn peers(peers: &[Peer], around: Around<'_>) -> Written {
         match peer {
             Peer::Fqdn(_) => {}
             Peer::Block(block) => self::block(block, around, &mut out),
-            Peer::Entity(entity) => self::entity(*entity, &mut out),
+            Peer::Entity(entity) => out.to.push(Map::new().with("entity", entity.as_str())),
             Peer::Metadata(preset) if around.rule.action == Action::Allow => {
                 out.metadata.push(preset.as_str());
             }
@@ -57,11 +57,16 @@ pub(super) fn peers(peers: &[Peer], around: Around<'_>) -> Written {
                 "the preset `{}` outside of an Allow",
                 preset.as_str()
             )),
-            Peer::Pods(pods) => out.to.push(self::pods(pods, around.namespace)),
+            Peer::Pods(pods) => out.to.extend(self::pods(pods, around.namespace)),
             Peer::Nodes(nodes) => out.to.push(Map::new().with("nodes", selector(nodes))),
-            Peer::Service(service) => self::service(service, &mut out),
+            Peer::Service(service) => out.to.push(self::service(service)),
             Peer::Set(name) => out.to.push(Map::new().with("set", &**name)),
-            Peer::Endpoints(_) => out.unsaid.push("endpoints by an expression".to_owned()),
+            Peer::Endpoints(endpoints) => match self::endpoints(endpoints) {
+                Some(map) => out.to.push(map),
+                None => out
+                    .unsaid
+                    .push("endpoints by an expression that is over a limit".to_owned()),
+            },
         }
     }
     out
@@ -78,7 +83,7 @@ fn names(first: &FqdnPeer, group: &[&Peer], out: &mut Written) {
         match peer.pattern.in_grammar(Grammar::Native) {
             Some(pattern) => patterns.push(pattern.as_str().to_owned()),
             None => out.unsaid.push(format!(
-                "the name pattern `{}`: natively a star is a whole first label",
+                "the name pattern `{}`: it is no pattern here",
                 peer.pattern.as_str()
             )),
         }
@@ -86,20 +91,19 @@ fn names(first: &FqdnPeer, group: &[&Peer], out: &mut Written) {
     if patterns.is_empty() {
         return;
     }
-    if first.by == FqdnBy::Question {
-        out.wider.push(
-            "natively a name counts on the whole chain of an answer: what leads to it by CNAME opens it too",
-        );
+    for patterns in patterns.chunks(limits::NAMES) {
+        let mut map = scoped(Map::new().with("fqdn", patterns.to_vec()), first.scope);
+        if first.by == FqdnBy::Question {
+            map.push("chain", false);
+        }
+        out.to.push(map);
     }
-    note_scope(first.scope, out);
-    out.to.push(Map::new().with("fqdn", patterns));
 }
 
-fn note_scope(scope: Scope, out: &mut Written) {
-    if scope == Scope::Outside {
-        out.wider.push(
-            "natively blocks and names mean pods, nodes and Services too, where they have such an address",
-        );
+fn scoped(map: Map, scope: Scope) -> Map {
+    match scope {
+        Scope::Any => map,
+        Scope::Outside => map.with("scope", "outside"),
     }
 }
 
@@ -126,12 +130,16 @@ fn block(block: &Block, around: Around<'_>, out: &mut Written) {
         .filter(|except| net.contains(*except))
         .map(ToString::to_string)
         .collect();
+    if except.len() > limits::ENTRIES {
+        out.unsaid
+            .push(format!("`{net}` with {} exceptions", except.len()));
+        return;
+    }
     let mut map = Map::new().with("cidr", net.to_string());
     if !except.is_empty() {
         map.push("except", except);
     }
-    note_scope(*scope, out);
-    out.to.push(map);
+    out.to.push(scoped(map, *scope));
 }
 
 /// IPv4-mapped prefixes are IPv4, as every engine reads them; bits beyond the prefix have no effect.
@@ -146,30 +154,7 @@ fn canonical(net: IpNet) -> IpNet {
     }
 }
 
-fn entity(entity: Entity, out: &mut Written) {
-    let half = |out: &mut Written, net: &str| {
-        note_scope(Scope::Outside, out);
-        out.to.push(Map::new().with("cidr", net));
-    };
-    match entity {
-        Entity::WorldIpv4 => half(out, "0.0.0.0/0"),
-        Entity::WorldIpv6 => half(out, "::/0"),
-        Entity::All => {
-            for net in ["0.0.0.0/0", "::/0"] {
-                out.to.push(Map::new().with("cidr", net));
-            }
-        }
-        Entity::RemoteNode => out.unsaid.push("the entity `remote-node`".to_owned()),
-        Entity::World
-        | Entity::Host
-        | Entity::Loopback
-        | Entity::Dns
-        | Entity::Cluster
-        | Entity::KubeApiserver => out.to.push(Map::new().with("entity", entity.as_str())),
-    }
-}
-
-fn pods(peer: &PodPeer, own: Option<&str>) -> Map {
+fn pods(peer: &PodPeer, own: Option<&str>) -> Vec<Map> {
     let PodPeer {
         namespace,
         namespaces,
@@ -189,31 +174,74 @@ fn pods(peer: &PodPeer, own: Option<&str>) -> Map {
         map.push("namespaces", selector(&namespaces));
     }
     map.append(selector(pods));
-    if !service_accounts.is_empty() {
-        let accounts: Vec<&str> = service_accounts.iter().map(|account| &**account).collect();
-        map.push("serviceAccounts", Value::from(accounts));
+    if service_accounts.is_empty() {
+        return vec![Map::new().with("pods", map)];
     }
-    Map::new().with("pods", map)
+    let accounts: Vec<&str> = service_accounts.iter().map(|account| &**account).collect();
+    accounts
+        .chunks(limits::ENTRIES)
+        .map(|accounts| {
+            Map::new().with(
+                "pods",
+                map.clone().with("serviceAccounts", accounts.to_vec()),
+            )
+        })
+        .collect()
 }
 
-fn service(peer: &ServicePeer, out: &mut Written) {
+/// Nothing where an expression has no text.
+fn endpoints(peer: &EndpointPeer) -> Option<Map> {
+    let EndpointPeer {
+        selector,
+        not_selector,
+        scope,
+        nets,
+        not_nets,
+    } = peer;
+    if nets.len() > limits::NETS || not_nets.len() > limits::NETS {
+        return None;
+    }
+    let text = |expression: &Option<Expression>| match expression {
+        Some(expression) => expression_text(expression).map(Some),
+        None => Some(None),
+    };
+    let mut map = Map::new()
+        .with_some("selector", text(selector)?)
+        .with_some("notSelector", text(not_selector)?);
+    for (word, nets) in [("nets", nets), ("notNets", not_nets)] {
+        if !nets.is_empty() {
+            map.push(word, texts(nets));
+        }
+    }
+    if map.is_empty() {
+        return None;
+    }
+    if *scope == EndpointScope::WithoutSets {
+        map.push("networkSets", false);
+    }
+    Some(Map::new().with("endpoints", map))
+}
+
+pub(super) fn texts(nets: &[IpNet]) -> Vec<String> {
+    nets.iter().map(|net| canonical(*net).to_string()).collect()
+}
+
+fn service(peer: &ServicePeer) -> Map {
     let ServicePeer {
         namespace,
         service,
         with_ports,
     } = peer;
-    match (namespace, service, with_ports) {
-        (Some(namespace), ServiceRef::Name(name), true) => {
-            let map = Map::new()
-                .with("namespace", &**namespace)
-                .with("name", &**name);
-            out.to.push(Map::new().with("service", map));
-        }
-        (_, _, false) => out
-            .unsaid
-            .push("the endpoints of a Service on other ports than the Service's".to_owned()),
-        (_, _, true) => out
-            .unsaid
-            .push("Services by label, or of every namespace".to_owned()),
+    let mut map = match namespace {
+        Some(namespace) => Map::new().with("namespace", &**namespace),
+        None => Map::new().with("allNamespaces", true),
+    };
+    match service {
+        ServiceRef::Name(name) => map.push("name", &**name),
+        ServiceRef::Labels(labels) => map.push("labels", selector(labels)),
     }
+    if !with_ports {
+        map.push("anyPort", true);
+    }
+    Map::new().with("service", map)
 }

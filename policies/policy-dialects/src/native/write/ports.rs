@@ -1,15 +1,20 @@
 //! Ports as native `ports`.
 
-use policy_model::{NamedPorts, PortMatch, Ports, Protocol, Rule};
+use policy_model::{NamedPort, NamedPorts, PortMatch, Ports, Protocol, Rule};
 
+use crate::native::v1alpha1::limits;
 use crate::yaml::write::{Map, Value};
 
 /// What a rule's ports come to.
 #[derive(Debug)]
 pub(super) enum Written {
-    /// Every port and protocol: `ports` is left out.
+    /// Every port and protocol: both lists are left out.
     All,
-    Some(Vec<Map>),
+    Some {
+        /// Nothing: every one.
+        ports: Option<Vec<Map>>,
+        except: Vec<Map>,
+    },
     /// They match nothing.
     None,
     /// They cannot be said, and why.
@@ -19,42 +24,81 @@ pub(super) enum Written {
 /// LIMIT: codes of ICMP that are written one by one.
 const MOST_CODES: usize = 64;
 
+/// Every protocol that has ports: a port by name of whatever protocol is one of these.
+const WITH_PORTS: [Protocol; 5] = [
+    Protocol::TCP,
+    Protocol::UDP,
+    Protocol::SCTP,
+    Protocol(33),
+    Protocol(136),
+];
+
 pub(super) fn ports(rule: &Rule) -> Written {
+    const ICMP_RANGE: &str = "a range over types of ICMP";
     let NamedPorts {
         any_of,
         none_of,
         except,
     } = &rule.named_ports;
-    if !none_of.is_empty() {
-        return Written::Unsaid("all ports but those of a name");
-    }
-    let matches = match &rule.ports {
-        Ports::Any => return Written::All,
-        Ports::AllBut(_) => return Written::Unsaid("every protocol and port but some"),
-        Ports::Only(matches) => matches,
-    };
-    if !any_of.is_empty() && !except.is_empty() {
-        return Written::Unsaid("ports by name without some numbers");
-    }
-    let mut entries = Vec::new();
-    for one in matches.iter().filter(|one| one.first <= one.last) {
-        match entries_of(one) {
-            Some(mut more) => entries.append(&mut more),
-            None => return Written::Unsaid("a range over types of ICMP"),
+    let (given, excepted) = match &rule.ports {
+        Ports::Only(matches) => (Some(matches), except),
+        Ports::Any if any_of.is_empty() => (None, except),
+        Ports::AllBut(matches) if any_of.is_empty() => (None, matches),
+        Ports::Any if except.is_empty() => (None, except),
+        Ports::Any | Ports::AllBut(_) => {
+            return Written::Unsaid("ports by name beside every port but some");
         }
+    };
+    let Some(mut except) = numbers(excepted) else {
+        return Written::Unsaid(ICMP_RANGE);
+    };
+    except.extend(none_of.iter().flat_map(named));
+    if except.len() > limits::ENTRIES {
+        return Written::Unsaid("every port but more than a list holds");
     }
-    for named in any_of {
-        let Some(protocol) = named.protocol else {
-            return Written::Unsaid("ports by name of whatever protocol");
+    let Some(given) = given else {
+        return if except.is_empty() {
+            Written::All
+        } else {
+            let ports = None;
+            Written::Some { ports, except }
         };
-        let map = Map::new().with("protocol", word(protocol));
-        entries.push(map.with("port", &*named.name));
+    };
+    let Some(mut ports) = numbers(given) else {
+        return Written::Unsaid(ICMP_RANGE);
+    };
+    ports.extend(any_of.iter().flat_map(named));
+    if ports.is_empty() {
+        return Written::None;
     }
-    if entries.is_empty() {
-        Written::None
-    } else {
-        Written::Some(entries)
+    // What is excepted by number is out of the numbers already.
+    if any_of.is_empty() && none_of.is_empty() {
+        except.clear();
     }
+    let ports = Some(ports);
+    Written::Some { ports, except }
+}
+
+fn numbers(matches: &[PortMatch]) -> Option<Vec<Map>> {
+    let entries: Option<Vec<Vec<Map>>> = matches
+        .iter()
+        .filter(|one| one.first <= one.last)
+        .map(entries_of)
+        .collect();
+    Some(entries?.into_iter().flatten().collect())
+}
+
+fn named(port: &NamedPort) -> Vec<Map> {
+    let protocols = match &port.protocol {
+        Some(protocol) => std::slice::from_ref(protocol),
+        None => WITH_PORTS.as_slice(),
+    };
+    let entry = |protocol: &Protocol| {
+        Map::new()
+            .with("protocol", word(*protocol))
+            .with("name", &*port.name)
+    };
+    protocols.iter().map(entry).collect()
 }
 
 fn entries_of(one: &PortMatch) -> Option<Vec<Map>> {

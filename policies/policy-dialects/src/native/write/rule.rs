@@ -1,10 +1,14 @@
 //! Rules as entries of a native `egress`.
 
-use policy_model::{Action, Cluster, Entity, Peer, Peers, Policy, Ports, Rule, SniCondition};
+use dns_names::{Grammar, NamePattern};
+use policy_model::{
+    Action, Cluster, Entity, NamedPorts, Peer, Peers, Policy, Ports, Rule, SniCondition,
+};
 
 use crate::codes;
 use crate::convert::Losses;
-use crate::yaml::write::Map;
+use crate::native::v1alpha1::limits;
+use crate::yaml::write::{Map, Value};
 
 use super::peers::{self, Around};
 use super::ports;
@@ -21,17 +25,10 @@ pub(super) struct RuleWriter<'a> {
 }
 
 impl RuleWriter<'_> {
-    /// The entry a rule becomes; none where it matches nothing or cannot be said.
-    pub(super) fn rules(&mut self, rule: &Rule) -> Option<Map> {
+    /// The entries a rule becomes; none where it matches nothing or cannot be said.
+    pub(super) fn rules(&mut self, rule: &Rule) -> Vec<Map> {
         if let Some(why) = closed(rule) {
             return self.unsaid(codes::CONVERT_CLOSED, rule, why);
-        }
-        if rule.questions.is_some() {
-            return self.unsaid(
-                codes::CONVERT_PEER,
-                rule,
-                "which names may be asked of a server",
-            );
         }
         let by_name = |peer: &Peer| matches!(peer, Peer::Fqdn(_));
         if rule.action == Action::Pass
@@ -39,7 +36,8 @@ impl RuleWriter<'_> {
         {
             return self.unsaid(codes::CONVERT_CLOSED, rule, "a Pass by name");
         }
-        let mut map = start(rule, rule.action);
+        // One entry for each list that fits.
+        let mut entries = vec![start(rule, rule.action)];
         match &rule.peers {
             Peers::Any => {}
             Peers::Of(list) => {
@@ -52,12 +50,7 @@ impl RuleWriter<'_> {
                     to,
                     metadata,
                     unsaid,
-                    wider,
                 } = peers::peers(list, around);
-                for what in wider {
-                    self.losses
-                        .note(codes::CONVERT_WIDER, self.policy, &rule.origin, what);
-                }
                 for what in &unsaid {
                     // A Deny or Pass that is known in part denies everything.
                     if matches!(rule.action, Action::Deny | Action::Pass) {
@@ -66,36 +59,93 @@ impl RuleWriter<'_> {
                     self.note(codes::CONVERT_PEER, rule, what);
                 }
                 if to.is_empty() && metadata.is_empty() {
-                    return None;
+                    return if rule.questions.is_some() && rule.action == Action::Allow {
+                        self.asks_nobody(rule)
+                    } else {
+                        Vec::new()
+                    };
                 }
-                if !to.is_empty() {
-                    map.push("to", to);
-                }
-                if !metadata.is_empty() {
-                    map.push("metadata", metadata);
+                entries = each(&entries, "to", &to, limits::PEERS);
+                if let (false, Some(first)) = (metadata.is_empty(), entries.first_mut()) {
+                    first.push("metadata", metadata);
                 }
             }
         }
         match ports::ports(rule) {
             ports::Written::All => {}
-            ports::Written::Some(ports) => map.push("ports", ports),
+            ports::Written::Some { ports, except } => {
+                entries = each(
+                    &entries,
+                    "ports",
+                    &ports.unwrap_or_default(),
+                    limits::ENTRIES,
+                );
+                if !except.is_empty() {
+                    for entry in &mut entries {
+                        entry.push("exceptPorts", except.clone());
+                    }
+                }
+            }
             ports::Written::None => return self.without_ports(rule),
             ports::Written::Unsaid(what) => return self.unsaid(codes::CONVERT_PORTS, rule, what),
         }
-        if rule.allow_private && rule.action == Action::Allow {
-            map.push("allowPrivate", true);
+        if let (Some(questions), Action::Allow) = (&rule.questions, rule.action) {
+            let Some(questions) = self.questions(rule, questions) else {
+                return Vec::new();
+            };
+            entries = each(&entries, "questions", &questions, limits::NAMES);
         }
-        if rule.sni == Some(SniCondition::Match) {
-            map.push("tls", Map::new().with("sni", "match"));
+        for entry in &mut entries {
+            if rule.allow_private && rule.action == Action::Allow {
+                entry.push("allowPrivate", true);
+            }
+            if rule.sni == Some(SniCondition::Match) {
+                entry.push("tls", Map::new().with("sni", "match"));
+            }
         }
-        Some(map)
+        entries
+    }
+
+    /// Names are filtered for such a rule although no server is meant.
+    fn asks_nobody(&mut self, rule: &Rule) -> Vec<Map> {
+        let message = "names that may be asked of no server cannot be said: they no longer keep the workload to the known servers";
+        self.losses
+            .note(codes::CONVERT_WIDER, self.policy, &rule.origin, message);
+        Vec::new()
+    }
+
+    /// The names that may be asked; nothing where none of them can be said.
+    fn questions(&mut self, rule: &Rule, questions: &[NamePattern]) -> Option<Vec<String>> {
+        let mut said = Vec::new();
+        for pattern in questions.iter().filter(|pattern| !pattern.is_never()) {
+            match pattern.in_grammar(Grammar::Native) {
+                Some(pattern) => said.push(pattern.as_str().to_owned()),
+                None => {
+                    let what = format!("questions for `{}`", pattern.as_str());
+                    self.note(codes::CONVERT_PEER, rule, &what);
+                }
+            }
+        }
+        if said.is_empty() {
+            self.losses.note(
+                codes::CONVERT_WIDER,
+                self.policy,
+                &rule.origin,
+                "a server that no name may be asked of cannot be said: names that other rules allow may be asked of it",
+            );
+            return None;
+        }
+        Some(said)
     }
 
     /// A rule whose ports match nothing still has its names: those of a Deny are refused whatever the port, those of an
     /// Allow may be asked.
-    fn without_ports(&mut self, rule: &Rule) -> Option<Map> {
+    fn without_ports(&mut self, rule: &Rule) -> Vec<Map> {
+        if rule.questions.is_some() && rule.action == Action::Allow {
+            return self.asks_nobody(rule);
+        }
         let Peers::Of(list) = &rule.peers else {
-            return None;
+            return Vec::new();
         };
         let names: Vec<Peer> = list
             .iter()
@@ -119,28 +169,39 @@ impl RuleWriter<'_> {
             return self.unsaid(codes::CONVERT_PORTS, rule, "ports that no flow has");
         }
         if names.is_empty() || rule.action == Action::Log {
-            return None;
+            return Vec::new();
         }
         if rule.action == Action::Deny {
             return self.rules(&Rule {
                 peers: Peers::Of(names),
                 ports: Ports::Any,
+                named_ports: NamedPorts::default(),
                 ..rule.clone()
             });
         }
-        self.unsaid(
-            codes::CONVERT_PORTS,
-            rule,
-            "names that may be asked and lead nowhere",
-        )
+        // Port 0, which no flow has, opens a guard to questions all the same.
+        if rule.ports != Ports::Only(Vec::new()) {
+            let what = "names that may be asked and open port 0 alone";
+            return self.unsaid(codes::CONVERT_PORTS, rule, what);
+        }
+        let mut entries = self.rules(&Rule {
+            peers: Peers::Of(names),
+            ports: Ports::Any,
+            named_ports: NamedPorts::default(),
+            ..rule.clone()
+        });
+        for entry in &mut entries {
+            entry.push("askOnly", true);
+        }
+        entries
     }
 
     /// An Allow or Log is left out, a Deny or Pass denies everything.
-    fn unsaid(&mut self, code: codes::Code, rule: &Rule, what: &str) -> Option<Map> {
+    fn unsaid(&mut self, code: codes::Code, rule: &Rule, what: &str) -> Vec<Map> {
         self.note(code, rule, what);
         match rule.action {
-            Action::Allow | Action::Log => None,
-            Action::Deny | Action::Pass => Some(start(rule, Action::Deny)),
+            Action::Allow | Action::Log => Vec::new(),
+            Action::Deny | Action::Pass => vec![start(rule, Action::Deny)],
         }
     }
 
@@ -153,6 +214,23 @@ impl RuleWriter<'_> {
         let message = format!("{what} cannot be said natively: {effect}");
         self.losses.note(code, self.policy, &rule.origin, message);
     }
+}
+
+/// Every entry with each part of a list that is no longer than a list may be; without the key where the list is empty.
+fn each<T: Clone>(entries: &[Map], key: &str, list: &[T], most: usize) -> Vec<Map>
+where
+    Vec<T>: Into<Value>,
+{
+    if list.is_empty() {
+        return entries.to_vec();
+    }
+    entries
+        .iter()
+        .flat_map(|entry| {
+            list.chunks(most)
+                .map(|part| entry.clone().with(key, part.to_vec()))
+        })
+        .collect()
 }
 
 fn start(rule: &Rule, action: Action) -> Map {

@@ -1,13 +1,17 @@
 //! Whom a policy selects, as a native `subject`.
 
-use std::sync::Arc;
+use ipnet::IpNet;
+use policy_model::{
+    AddressedSubject, ContainerSubject, Expression, KubernetesSubject, PlainSubject, Subject,
+};
 
-use policy_model::{ContainerSubject, KubernetesSubject, PlainSubject, Subject};
-
+use crate::calico::expression_text;
 use crate::codes;
 use crate::convert::Losses;
-use crate::yaml::write::{Map, Value};
+use crate::native::v1alpha1::limits;
+use crate::yaml::write::Map;
 
+use super::peers::texts as nets_texts;
 use super::place::{Place, Placed};
 use super::selector::{in_namespace, selector};
 
@@ -16,45 +20,62 @@ pub(super) fn subjects(placed: &Placed<'_>, losses: &mut Losses) -> Vec<Option<M
     match &placed.policy.subject {
         Subject::All => vec![None],
         Subject::Plain(subject) => vec![some(plain(subject))],
-        Subject::Kubernetes(subject) if subject.nodes.is_none() => {
-            if !subject.host_network {
-                losses.note(
-                    codes::CONVERT_HOST_NETWORK,
-                    placed.policy,
-                    &placed.policy.origin,
-                    "natively pods in the network of their node are selected too",
-                );
+        Subject::Kubernetes(subject) => kubernetes(subject, &placed.place),
+        Subject::Nodes(nodes) => {
+            let mut map = Map::new();
+            if !nodes.is_empty() {
+                map.push("nodes", selector(nodes));
             }
-            vec![some(kubernetes(subject, &placed.place))]
+            vec![Some(map.with("network", "host"))]
         }
-        Subject::Kubernetes(_)
-        | Subject::Endpoints(_)
-        | Subject::Addressed(_)
-        | Subject::HostEndpoint(_)
-        | Subject::Nodes(_) => {
-            losses.note(
-                codes::CONVERT_SUBJECT,
-                placed.policy,
-                &placed.policy.origin,
-                "whom it selects cannot be said natively: the policy is left out",
-            );
-            Vec::new()
+        Subject::HostEndpoint(name) => vec![Some(Map::new().with("hostEndpoint", &**name))],
+        Subject::Endpoints(expression) => endpoints(expression, &[], &[], placed, losses),
+        Subject::Addressed(AddressedSubject {
+            endpoints: expression,
+            nets,
+            not_nets,
+        }) => endpoints(expression, nets, not_nets, placed, losses),
+    }
+}
+
+fn endpoints(
+    expression: &Expression,
+    nets: &[IpNet],
+    not_nets: &[IpNet],
+    placed: &Placed<'_>,
+    losses: &mut Losses,
+) -> Vec<Option<Map>> {
+    let fits = nets.len() <= limits::NETS && not_nets.len() <= limits::NETS;
+    let Some(text) = expression_text(expression).filter(|_| fits) else {
+        losses.note(
+            codes::CONVERT_SUBJECT,
+            placed.policy,
+            &placed.policy.origin,
+            "whom it selects is over a limit here: the policy is left out",
+        );
+        return Vec::new();
+    };
+    let mut map = Map::new().with("selector", text);
+    for (word, nets) in [("nets", nets), ("notNets", not_nets)] {
+        if !nets.is_empty() {
+            map.push(word, nets_texts(nets));
         }
     }
+    vec![Some(Map::new().with("endpoints", map))]
 }
 
 fn some(map: Map) -> Option<Map> {
     (!map.is_empty()).then_some(map)
 }
 
-fn kubernetes(subject: &KubernetesSubject, place: &Place) -> Map {
+fn kubernetes(subject: &KubernetesSubject, place: &Place) -> Vec<Option<Map>> {
     let KubernetesSubject {
         namespace,
         namespaces,
         pods,
         service_accounts,
-        nodes: _,
-        host_network: _,
+        nodes,
+        host_network,
     } = subject;
     let mut map = Map::new();
     let namespaces = match (namespace, namespaces, place) {
@@ -71,10 +92,20 @@ fn kubernetes(subject: &KubernetesSubject, place: &Place) -> Map {
     if let Some(pods) = pods {
         map.push("pods", selector(pods));
     }
-    if !service_accounts.is_empty() {
-        map.push("serviceAccounts", texts(service_accounts));
+    if let Some(nodes) = nodes {
+        map.push("nodes", selector(nodes));
     }
-    map
+    if !host_network {
+        map.push("network", "own");
+    }
+    if service_accounts.is_empty() {
+        return vec![some(map)];
+    }
+    let accounts: Vec<&str> = service_accounts.iter().map(|text| &**text).collect();
+    accounts
+        .chunks(limits::ENTRIES)
+        .map(|accounts| Some(map.clone().with("serviceAccounts", accounts.to_vec())))
+        .collect()
 }
 
 fn plain(subject: &PlainSubject) -> Map {
@@ -100,9 +131,4 @@ fn plain(subject: &PlainSubject) -> Map {
         map.push("container", container);
     }
     map.with_some("command", *command)
-}
-
-fn texts(texts: &[Arc<str>]) -> Value {
-    let texts: Vec<&str> = texts.iter().map(|text| &**text).collect();
-    texts.into()
 }
