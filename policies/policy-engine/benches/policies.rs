@@ -6,7 +6,7 @@
     clippy::print_stdout,
     clippy::unwrap_used,
     clippy::disallowed_methods,
-    reason = "a measurement takes the time, looks at its memory and prints; its own tables are right"
+    reason = "a measurement takes the time and prints; its own tables are right"
 )]
 
 use std::hint::black_box;
@@ -23,10 +23,6 @@ use policy_model::{
 };
 
 fn main() {
-    // First, while what is freed elsewhere cannot be taken for what is used here.
-    for prefixes in [100, 1_000, 10_000] {
-        memory(prefixes);
-    }
     for scale in [
         Scale {
             namespaces: 5,
@@ -113,27 +109,6 @@ fn clusters(scale: Scale) {
         assert!(fleet.compile().made > 0);
     });
     say("change a pod", "ms", millis(took));
-}
-
-/// What one more prefix costs a ruleset that has many.
-fn memory(prefixes: usize) {
-    const RULESETS: usize = 20;
-    let peers: Vec<Peer> = blocks(prefixes).collect();
-    let policies: Vec<Vec<Policy>> = (0..RULESETS)
-        .map(|number| vec![policy(number, peers.clone())])
-        .collect();
-    let Some(before) = resident() else { return };
-    let rulesets: Vec<Compiled> = policies.into_iter().map(one).collect();
-    let Some(after) = resident() else { return };
-    let held: usize = rulesets.iter().map(|one| one.ruleset.statics().len()).sum();
-    let bytes = float(after.saturating_sub(before)) / float(held);
-    let subject = format!("{prefixes} prefixes");
-    say(
-        "memory for each (ruleset, prefix)",
-        "bytes",
-        &subject,
-        bytes,
-    );
 }
 
 fn blocks(count: usize) -> impl Iterator<Item = Peer> {
@@ -242,13 +217,6 @@ fn best(runs: usize, mut run: impl FnMut()) -> Duration {
         })
         .min()
         .unwrap()
-}
-
-/// Octets of memory this process has, where the system tells (field 2 of `/proc/self/statm`, in pages of 4 KiB).
-fn resident() -> Option<usize> {
-    let text = std::fs::read_to_string("/proc/self/statm").ok()?;
-    let pages: usize = text.split_whitespace().nth(1)?.parse().ok()?;
-    Some(pages * 4096)
 }
 
 fn say(measure: &str, unit: &str, subject: &str, value: f64) {

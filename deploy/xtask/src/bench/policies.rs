@@ -14,6 +14,7 @@ const BENCHMARKS: [&[&str]; 2] = [
     &[
         "--package=policy-engine",
         "--features=testing",
+        "--bench=memory",
         "--bench=policies",
     ],
     &["--package=oracles", "--bench=beside"],
