@@ -40,6 +40,17 @@ pub const TABLE: &[(&str, Reach, &str)] = &[
         Reach::Sends,
         "RDMA: any user may send from it, also over Ethernet",
     ),
+    (
+        "/dev/net",
+        Reach::Sends,
+        "a tap that was left for the user or for root needs no capability",
+    ),
+    (
+        "/dev/tap*",
+        Reach::Sends,
+        "macvtap: frames, by the node alone",
+    ),
+    ("/dev/vhost-net", Reach::Sends, "sends through a tap"),
     ("/dev/vmci", Reach::Sends, "datagrams to the hypervisor"),
     (
         "/dev/vhost-vsock",

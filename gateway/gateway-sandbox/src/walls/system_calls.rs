@@ -111,6 +111,11 @@ const IPV6_JOIN_ANYCAST: i32 = 27;
 /// `TIOCSTI` and `TIOCLINUX` put characters into the terminal's input, where the shell around Egret would read them.
 const TERMINAL_INPUT: &[u64] = &[0x5412, 0x541c];
 
+/// `TUNSETIFF` and `TUNSETQUEUE` (include/uapi/linux/if_tun.h) take hold of a tap that somebody left for its owner, or for
+/// root, without any capability: what is written to it enters the network past every hook of a cgroup. Refused to nested
+/// sandboxes too, because the tap may be the host's.
+const TAPS: &[u64] = &[0x4004_54ca, 0x4004_54d9];
+
 /// Every flag of `clone` and `unshare` that makes a namespace: NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID,
 /// NEWNET (include/uapi/linux/sched.h).
 const CLONE_NAMESPACES: &[u64] = &[
@@ -175,11 +180,12 @@ fn refused(nested: NestedSandboxes) -> Result<BTreeMap<i64, Vec<SeccompRule>>, B
     ];
     rules.insert(libc::SYS_socket, refused_sockets.clone());
     rules.insert(libc::SYS_socketpair, refused_sockets);
-    let terminal_input = TERMINAL_INPUT
+    let requests = TERMINAL_INPUT
         .iter()
+        .chain(TAPS)
         .map(|request| SeccompRule::new(vec![low_half(1, SeccompCmpOp::Eq, *request)?]))
         .collect::<Result<Vec<_>, _>>()?;
-    rules.insert(libc::SYS_ioctl, terminal_input);
+    rules.insert(libc::SYS_ioctl, requests);
     rules.insert(libc::SYS_setsockopt, group_membership()?);
     if nested == NestedSandboxes::Closed {
         rules.extend(

@@ -128,12 +128,22 @@ fn no_device_is_seen_that_sends_by_itself() {
         fs::write("/dev/null", "").expect("a tmpfs");
         mount(Some("/run/null"), "/dev/null", none, MsFlags::MS_BIND, none).expect("root");
         fs::create_dir("/dev/infiniband").expect("a tmpfs");
-        for device in ["infiniband/uverbs0", "vmci", "nvme-fabrics", "other"] {
+        fs::create_dir("/dev/net").expect("a tmpfs");
+        let devices = [
+            "infiniband/uverbs0",
+            "net/tun",
+            "tap3",
+            "vhost-net",
+            "vmci",
+            "nvme-fabrics",
+            "other",
+        ];
+        for device in devices {
             fs::write(format!("/dev/{device}"), device).expect("a tmpfs");
         }
-        shell("cd /dev; ls infiniband; cat vmci nvme-fabrics other")
+        shell("cd /dev; ls infiniband net; cat tap3 vhost-net vmci nvme-fabrics other")
     });
-    assert_eq!(outcome.stdout, "other", "{outcome:?}");
+    assert_eq!(outcome.stdout, "infiniband:\n\nnet:\nother", "{outcome:?}");
 }
 
 #[test]
