@@ -62,6 +62,11 @@ codes! {
     FQDN_IN_CLUSTER = Lint "fqdn-in-cluster" "a rule names a host of the cluster's own zone";
     ALLOW_OPENS_GUARD = Lint "allow-opens-guard" "a rule opens a guarded metadata address";
     GUARD_STAYS_CLOSED = Lint "guard-stays-closed" "a rule covers a guarded metadata address and does not open it";
+    DNS_NOT_ALLOWED = Lint "dns-not-allowed" "workloads are denied what no rule allows, are allowed what is reached by name, and may ask no DNS server";
+    DNS_NODE_LOCAL = Lint "dns-node-local" "a rule for DNS means pods, and pods of this cluster ask a cache on their node";
+    ORDER_TIE = Lint "order-tie" "two policies have one rank and decide differently, so the one whose name comes first decides";
+    ONE_FAMILY = Lint "one-family" "blocks of one address family stand in a rule, and the cluster has both";
+    SERVICE_PORT = Lint "service-port" "a rule has the port of a Service, and the pods behind it listen on another";
     POLICY_LIMIT = Refused "policy-limit" "the policies together are over a limit";
 
     // Native.
@@ -202,6 +207,8 @@ codes! {
     NETWORK_POLICY_INGRESS = Lint "network-policy-ingress" "what a policy says of ingress is not enforced: Egret holds egress";
     NETWORK_POLICY_EGRESS_IGNORED = Lint "network-policy-egress-ignored" "a policy says something of egress and is no policy for egress, so it denies nothing";
 
+    NETWORK_POLICY_BLOCK_BESIDE_CILIUM = Lint "network-policy-block-beside-cilium" "a block holds addresses of pods or nodes, which no block means where Cilium enforces it";
+
     // ClusterNetworkPolicy, AdminNetworkPolicy and BaselineAdminNetworkPolicy: what the API server refuses.
     CLUSTER_NETWORK_POLICY_SUBJECT = Refused "cluster-network-policy-subject" "a subject has not exactly one of namespaces and pods";
     CLUSTER_NETWORK_POLICY_ONE_OF = Refused "cluster-network-policy-one-of" "two fields are set where exactly one may be";
@@ -220,6 +227,8 @@ codes! {
     CLUSTER_NETWORK_POLICY_EXPERIMENTAL = Lint "cluster-network-policy-experimental" "domainNames and nodes exist in the experimental channel; another server drops them, and the rule fails closed";
     CLUSTER_NETWORK_POLICY_PORT_NAME = Lint "cluster-network-policy-port-name" "no container port can have this name, so it matches nothing";
     CLUSTER_NETWORK_POLICY_SELECTS_EVERYTHING = Lint "cluster-network-policy-selects-everything" "a policy that denies selects every pod of every namespace, kube-system's too";
+    CLUSTER_NETWORK_POLICY_DENIES_CLUSTER = Lint "cluster-network-policy-denies-cluster" "a Deny of every address denies pods, Services, nodes and the cluster's DNS too";
+    CLUSTER_NETWORK_POLICY_TWO_APIS = Lint "cluster-network-policy-two-apis" "an AdminNetworkPolicy and a ClusterNetworkPolicy decide differently, and no text says which goes first";
     CLUSTER_NETWORK_POLICY_INGRESS = Lint "cluster-network-policy-ingress" "ingress rules are not enforced: Egret holds egress";
 }
 

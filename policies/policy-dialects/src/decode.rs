@@ -37,6 +37,16 @@ impl Findings {
         self.object = object;
     }
 
+    /// What the places of these findings begin with.
+    pub(crate) fn source(&self) -> Arc<str> {
+        Arc::clone(&self.source)
+    }
+
+    /// Adds what was found elsewhere about this file.
+    pub(crate) fn extend(&mut self, diagnostics: Vec<Diagnostic>) {
+        self.diagnostics.extend(diagnostics);
+    }
+
     pub fn into_diagnostics(self) -> Vec<Diagnostic> {
         self.diagnostics
     }

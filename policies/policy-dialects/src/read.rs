@@ -122,7 +122,7 @@ pub fn read_with_world<'t>(
     }
     surroundings.finish();
     let mut reading = Reading::default();
-    for ((part, objects), mut findings) in found.iter().zip(all_findings) {
+    for ((part, objects), findings) in found.iter().zip(&mut all_findings) {
         for object in objects {
             let read = match (object.kind.role, part) {
                 (Role::Policy(read), Part::Policies)
@@ -131,12 +131,22 @@ pub fn read_with_world<'t>(
             };
             findings.begin_object(Some(object.id.clone()));
             let mark = findings.mark();
-            let mut policies = read(object, &surroundings, context, &mut findings);
+            let mut policies = read(object, &surroundings, context, findings);
             if !object.is_repeated && !findings.refused_since(mark) {
-                lints::lint(&policies, &mut findings);
+                lints::lint(&policies, findings);
                 reading.policies.append(&mut policies);
             }
         }
+    }
+    let mut of_the_set = lints::lint_set(&reading.policies, &surroundings.cluster);
+    for ((part, _), findings) in found.iter().zip(all_findings) {
+        let source = findings.source();
+        let (own, others) = of_the_set
+            .into_iter()
+            .partition(|diagnostic| diagnostic.origin.source == source);
+        of_the_set = others;
+        let mut findings = findings;
+        findings.extend(own);
         let mut diagnostics = findings.into_diagnostics();
         diagnostics.sort_by_key(|diagnostic| (diagnostic.origin.line, diagnostic.origin.column));
         match part {

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use dns_names::NamePattern;
 use ipnet::IpNet;
 
+use crate::cluster::{Cluster, NamespacedName, Pod, Service};
 use crate::endpoint::EndpointScope;
 use crate::expression::Expression;
 use crate::preset::Preset;
@@ -155,4 +156,48 @@ pub struct EndpointPeer {
     pub nets: Vec<IpNet>,
     /// In none of these.
     pub not_nets: Vec<IpNet>,
+}
+
+impl PodPeer {
+    /// Whether a pod of the cluster is meant.
+    pub fn means(&self, cluster: &Cluster, (of, _): &NamespacedName, pod: &Pod) -> bool {
+        let Self {
+            namespace,
+            namespaces,
+            pods,
+            service_accounts,
+        } = self;
+        let in_namespaces = || {
+            namespaces.as_ref().is_none_or(|selector| {
+                selector.is_empty()
+                    || match cluster.namespaces.get(of) {
+                        Some(labels) => selector.matches(labels),
+                        None => selector.matches(&cluster.namespace_labels(of)),
+                    }
+            })
+        };
+        let as_account =
+            || service_accounts.is_empty() || service_accounts.contains(&pod.service_account);
+        !pod.host_network
+            && namespace.as_ref().is_none_or(|namespace| namespace == of)
+            && pods.matches(&pod.labels)
+            && as_account()
+            && in_namespaces()
+    }
+}
+
+impl ServicePeer {
+    /// Whether a Service of the cluster is meant.
+    pub fn means(&self, (namespace, name): &NamespacedName, service: &Service) -> bool {
+        let Self {
+            namespace: in_namespace,
+            service: which,
+            with_ports: _,
+        } = self;
+        in_namespace.as_ref().is_none_or(|one| one == namespace)
+            && match which {
+                ServiceRef::Name(wanted) => wanted == name,
+                ServiceRef::Labels(selector) => selector.matches(&service.labels),
+            }
+    }
 }

@@ -203,6 +203,7 @@ fn lint(spec: &PolicySpec<'_>, findings: &mut Findings) {
             "accept the names in the Admin tier",
         );
     }
+    lint_denied_cluster(&spec.rules, findings);
     let denies = spec.rules.iter().any(|rule| {
         rule.action != Action::Allow && (rule.action == Action::Deny || rule.closing.0.is_some())
     });
@@ -221,5 +222,37 @@ fn lint(spec: &PolicySpec<'_>, findings: &mut Findings) {
             "ingress rules are not enforced",
             "Egret holds what a workload sends; leave ingress to the network",
         );
+    }
+}
+
+/// A Deny of every address, with no rule before it that says something of what lies inside the cluster.
+fn lint_denied_cluster(rules: &[RuleSpec<'_>], findings: &mut Findings) {
+    for rule in rules {
+        let inside = |peer: &PeerSpec<'_>| match peer.kind {
+            PeerKindSpec::Namespaces(_) | PeerKindSpec::Pods { .. } => true,
+            PeerKindSpec::Nodes(_) | PeerKindSpec::Networks(_) | PeerKindSpec::Names(_) => false,
+        };
+        if rule.action != Action::Deny && rule.to.iter().any(inside) {
+            return;
+        }
+        let everything = |peer: &&PeerSpec<'_>| match &peer.kind {
+            PeerKindSpec::Networks(nets) => nets.iter().any(|net| net.prefix_len() == 0),
+            PeerKindSpec::Namespaces(_)
+            | PeerKindSpec::Pods { .. }
+            | PeerKindSpec::Nodes(_)
+            | PeerKindSpec::Names(_) => false,
+        };
+        if rule.action == Action::Deny
+            && rule.ports.is_none()
+            && let Some(peer) = rule.to.iter().find(everything)
+        {
+            findings.report_help(
+                codes::CLUSTER_NETWORK_POLICY_DENIES_CLUSTER,
+                peer.node,
+                "every address is denied: pods, Services, nodes and the cluster's DNS too",
+                "accept or pass `namespaces: {}` in a rule before it, or leave the cluster's blocks out",
+            );
+            return;
+        }
     }
 }

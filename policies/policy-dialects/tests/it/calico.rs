@@ -53,11 +53,10 @@ fn rule(rule: &str) -> Rule {
         diagnostics,
         ..
     } = with_rule(rule);
-    assert_eq!(
-        codes(&diagnostics),
-        Vec::<&str>::new(),
-        "{rule}\n{diagnostics:?}"
-    );
+    // It stands alone: no rule for DNS is beside it.
+    let mut found = codes(&diagnostics);
+    found.retain(|code| *code != "dns-not-allowed");
+    assert_eq!(found, Vec::<&str>::new(), "{rule}\n{diagnostics:?}");
     policies.remove(0).rules.remove(0)
 }
 

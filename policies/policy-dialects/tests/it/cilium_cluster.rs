@@ -342,11 +342,11 @@ fn named_ports_are_ports_of_the_destination() {
 #[test]
 fn a_port_with_a_leading_zero_is_octal() {
     let (policies, diagnostics) = read_text(&policy(
-        "toPorts: [{ports: [{port: \"0120\", protocol: TCP}]}]",
+        "toPorts: [{ports: [{port: \"0122\", protocol: TCP}]}]",
     ));
     assert_eq!(codes(&diagnostics), ["yaml-surprising-number"]);
     let text = format!("{:?}", policies[0].rules[0].ports);
-    assert!(text.contains("first: 80"), "{text}");
+    assert!(text.contains("first: 82"), "{text}");
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod cilium_facts;
 mod cluster_network_policy;
 mod examples;
 mod hostile_text;
+mod lint_sets;
 mod lints;
 mod native;
 mod native_peers;

@@ -4,8 +4,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use policy_model::{
     Backend, Block, Cluster, ContainerPort, Endpoint, EndpointPeer, EndpointScope, LabelSelector,
-    NamespacedName, Pod, PodPeer, PortMatch, Protocol, Scope, Selects, Service, ServicePeer,
-    ServiceRef,
+    NamespacedName, Pod, PodPeer, PortMatch, Protocol, Scope, Selects, ServicePeer,
 };
 
 use super::clauses::canonical;
@@ -30,38 +29,7 @@ pub(crate) fn pods<'a>(
         .flatten()
         .chain(own)
         .map(|(name, pod)| (name, &**pod))
-        .filter(move |(name, pod)| is_of(cluster, peer, name, pod))
-}
-
-/// Whether a peer means that pod.
-pub(crate) fn is_of(
-    cluster: &Cluster,
-    peer: &PodPeer,
-    (of, _): &NamespacedName,
-    pod: &Pod,
-) -> bool {
-    let PodPeer {
-        namespace,
-        namespaces,
-        pods,
-        service_accounts,
-    } = peer;
-    let in_namespaces = || {
-        namespaces.as_ref().is_none_or(|selector| {
-            selector.is_empty()
-                || match cluster.namespaces.get(of) {
-                    Some(labels) => selector.matches(labels),
-                    None => selector.matches(&cluster.namespace_labels(of)),
-                }
-        })
-    };
-    let as_account =
-        || service_accounts.is_empty() || service_accounts.contains(&pod.service_account);
-    !pod.host_network
-        && namespace.as_ref().is_none_or(|namespace| namespace == of)
-        && pods.matches(&pod.labels)
-        && as_account()
-        && in_namespaces()
+        .filter(move |(name, pod)| peer.means(cluster, name, pod))
 }
 
 /// The addresses of the nodes whose labels a selector matches.
@@ -84,25 +52,12 @@ pub(super) fn backends<'a>(
     cluster
         .services
         .iter()
-        .filter(|(name, service)| is_meant(peer, name, service))
+        .filter(|(name, service)| peer.means(name, service))
         .flat_map(|(_, service)| &service.ports)
         .flat_map(|port| {
             let protocol = port.protocol;
             port.backends.iter().map(move |one| (*one, protocol))
         })
-}
-
-fn is_meant(peer: &ServicePeer, (namespace, name): &NamespacedName, service: &Service) -> bool {
-    let ServicePeer {
-        namespace: in_namespace,
-        service: which,
-        with_ports: _,
-    } = peer;
-    in_namespace.as_ref().is_none_or(|one| one == namespace)
-        && match which {
-            ServiceRef::Name(wanted) => wanted == name,
-            ServiceRef::Labels(selector) => selector.matches(&service.labels),
-        }
 }
 
 /// The ranges that an endpoint peer means.

@@ -6,8 +6,6 @@ use policy_model::{
     Cluster, Entity, NamespacedName, Peer, Peers, Pod, PodPeer, Policy, Rule, World,
 };
 
-use crate::compile::members;
-
 /// What differs between two worlds.
 #[derive(Debug)]
 pub(super) struct Touch<'w> {
@@ -90,7 +88,7 @@ impl<'w> Form<'w> {
     }
 
     fn is_of(&self, peer: &PodPeer) -> bool {
-        members::is_of(self.cluster, peer, self.name, self.pod)
+        peer.means(self.cluster, self.name, self.pod)
     }
 }
 
