@@ -1,6 +1,10 @@
 //! The report under a command that means it ill: it stays small, and the sums stay true.
 
+use std::path::Path;
+use std::process::{Command, Output};
+
 use serde_json::Value;
+use test_case::test_case;
 use testkit::{Lab, Outcome};
 
 use crate::in_lab;
@@ -81,6 +85,80 @@ fn a_report_cannot_be_written_or_replaced_by_what_it_is_about() {
         assert_eq!(summary(&outcome)["denied_flows"], 0);
         assert!(outcome.stderr.contains("Read-only"), "{}", outcome.stderr);
     });
+}
+
+#[test_case(false; "by its name")]
+#[test_case(true; "by a link")]
+fn a_report_over_a_policy_is_125_and_the_policy_stays(linked: bool) {
+    in_lab(|lab| {
+        let text = Lab::allowing(&["v4.example.com"]);
+        let policy = lab.folder().join("p.yaml");
+        std::fs::write(&policy, &text).unwrap();
+        let report = if linked {
+            let link = lab.folder().join("link");
+            std::os::unix::fs::symlink(&policy, &link).unwrap();
+            link
+        } else {
+            policy.clone()
+        };
+        let outcome = egret(lab, &policy, report.to_str().unwrap());
+        assert_eq!(outcome.status.code(), Some(125), "{outcome:?}");
+        assert_eq!(std::fs::read_to_string(&policy).unwrap(), text);
+    });
+}
+
+#[test]
+fn what_cannot_be_a_report_is_125_at_once() {
+    in_lab(|lab| {
+        let policy = lab.folder().join("p.yaml");
+        std::fs::write(&policy, Lab::allowing(&["v4.example.com"])).unwrap();
+        let pipe = lab.folder().join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        for (report, why) in [
+            ("-", "standard output is the command's"),
+            (pipe.to_str().unwrap(), "a pipe that nobody reads"),
+            (lab.folder().to_str().unwrap(), "directory"),
+        ] {
+            let outcome = egret(lab, &policy, report);
+            let said = String::from_utf8_lossy(&outcome.stderr).into_owned();
+            assert_eq!(outcome.status.code(), Some(125), "{report}: {said}");
+            assert!(said.contains(why), "{report}: {said}");
+            assert_eq!(outcome.stdout, b"", "the command ran");
+        }
+    });
+}
+
+#[test]
+fn a_report_that_another_run_writes_is_125() {
+    in_lab(|lab| {
+        let policy = lab.folder().join("p.yaml");
+        std::fs::write(&policy, Lab::allowing(&["v4.example.com"])).unwrap();
+        let mut running = lab.held(&Lab::allowing(&["v4.example.com"])).start([
+            "sh",
+            "-c",
+            "echo ready; exec sleep 1000",
+        ]);
+        assert_eq!(running.line(), "ready");
+        let report = std::fs::read_dir(lab.folder())
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .find(|path| path.extension().is_some_and(|kind| kind == "jsonl"))
+            .unwrap();
+        let second = egret(lab, &policy, report.to_str().unwrap());
+        let said = String::from_utf8_lossy(&second.stderr).into_owned();
+        assert_eq!(second.status.code(), Some(125), "{said}");
+        assert!(said.contains("written by another run"), "{said}");
+    });
+}
+
+/// `egret run` of `echo ran` with this report.
+fn egret(lab: &Lab, policy: &Path, report: &str) -> Output {
+    let mut egret = Command::new(lab.program());
+    egret
+        .args(["run", "--report", report, "--policy"])
+        .arg(policy)
+        .args(["--", "echo", "ran"]);
+    lab.internet.output(egret).unwrap()
 }
 
 fn flood(lab: &Lab, limit: &str, [ports, rounds]: [u32; 2]) -> Outcome {

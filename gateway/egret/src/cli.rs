@@ -52,8 +52,9 @@ pub struct RunArgs {
     /// Allow everything and report what the policies would have denied
     #[arg(long)]
     pub audit: bool,
-    /// Write what was decided to FILE, one JSON object a line
-    #[arg(long, value_name = "FILE")]
+    /// Write what was decided to FILE, one JSON object a line: a file, a pipe that somebody reads, or a terminal.
+    /// Standard output is the command's: `-` is refused
+    #[arg(long, value_name = "FILE", value_parser = parse_report)]
     pub report: Option<PathBuf>,
     /// Most that the report may hold, in MiB; 0: no limit. What comes after is counted in its last line
     #[arg(long, value_name = "MIB", default_value_t = 64, requires = "report")]
@@ -272,6 +273,16 @@ pub enum Output {
     Text,
     /// For a program; `gateway/egret/json.md` says what is in it
     Json,
+}
+
+fn parse_report(text: &str) -> Result<PathBuf, String> {
+    if text == "-" {
+        return Err(
+            "standard output is the command's: name a file, or `/dev/stderr`; `./-` is the file of that name"
+                .to_owned(),
+        );
+    }
+    Ok(PathBuf::from(text))
 }
 
 fn parse_label(text: &str) -> Result<(String, String), String> {

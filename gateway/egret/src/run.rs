@@ -64,6 +64,11 @@ fn hold(args: &RunArgs) -> Result<Ended, Failure> {
     // Everything that can be wrong in what was given is found before anything is made.
     let mut policies = Policies::of(args);
     let given = policies.read()?;
+    if let Some(report) = args.report.as_deref()
+        && given.has(report)
+    {
+        return Err(Failure::ReportOverPolicy(report.to_owned()));
+    }
     let surroundings = Surroundings::find(args)?;
     if args.policy.is_empty() && !args.quiet {
         words::say("egret run: no --policy: only the guards hold, everything else is allowed");

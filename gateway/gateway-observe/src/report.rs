@@ -1,3 +1,5 @@
+mod target;
+
 use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
@@ -51,6 +53,12 @@ pub enum ReportError {
         #[source]
         source: io::Error,
     },
+    #[error("the report `{path}` is a pipe that nobody reads")]
+    NoReader { path: PathBuf },
+    #[error("the report `{path}` is written by another run")]
+    InUse { path: PathBuf },
+    #[error("the report `{path}` is neither a file nor a pipe nor a terminal")]
+    NotAFile { path: PathBuf },
     #[error("failed to write the report `{path}`, {lines} lines are there")]
     Write {
         path: PathBuf,
@@ -76,13 +84,14 @@ impl Report {
     /// lines not counted; without a limit as many as come.
     ///
     /// # Errors
-    /// When the file cannot be created or a thread not be started.
+    /// When the file cannot be created, or is another run's report; when it is a pipe without a reader, a disk or a
+    /// folder; when a thread cannot be started.
     pub fn create(path: &Path, limit: Option<u64>) -> Result<Self, ReportError> {
         let create = |source| ReportError::Create {
             path: path.to_owned(),
             source,
         };
-        let writer = Writer::new(File::create(path).map_err(create)?, limit);
+        let writer = Writer::new(target::open(path)?, limit);
         let (queue, lines) = sync_channel(WAITING);
         let writer = thread::Builder::new()
             .name("egret-report".to_owned())

@@ -4,10 +4,11 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::tally::MOST_GROUPS;
 use crate::timestamp::Timestamp;
 use crate::verdict::Verdict;
 
-/// LIMIT: groups printed for people; the report has all of them.
+/// LIMIT: groups printed for people; the report has all that are told apart.
 const MOST_PRINTED: usize = 20;
 
 /// The last line of a report, and, displayed, the text at the end of a run.
@@ -77,7 +78,7 @@ impl SummaryRecord {
         }
         if groups.len() > MOST_PRINTED {
             let more = groups.len() - MOST_PRINTED;
-            writeln!(f, "  and {more} more; `--report FILE` has all of them")?;
+            writeln!(f, "  and {more} more; `--report FILE` lists them")?;
         }
         Ok(())
     }
@@ -90,7 +91,7 @@ impl fmt::Display for SummaryRecord {
         if self.ungrouped > 0 {
             writeln!(
                 f,
-                "egret: {} beyond these",
+                "egret: beyond that, {} of other destinations: only the first {MOST_GROUPS} are told apart",
                 counted(self.ungrouped, "denial")
             )?;
         }

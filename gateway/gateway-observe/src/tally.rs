@@ -12,7 +12,7 @@ use crate::verdict::Verdict;
 
 /// LIMIT: different denials that are told apart. A scan of many ports must not grow the memory of Egret; beyond it
 /// denials are counted together.
-const MOST_GROUPS: usize = 1_000;
+pub(crate) const MOST_GROUPS: usize = 1_000;
 
 /// LIMIT: programs and record types named per group.
 const MOST_WORDS: usize = 4;

@@ -38,6 +38,8 @@ pub(super) enum Failure {
     Addresses(#[source] nix::Error),
     #[error("the report cannot be written")]
     Report(#[source] gateway_observe::ReportError),
+    #[error("`{}` is a policy, and the report would be written over it", .0.display())]
+    ReportOverPolicy(std::path::PathBuf),
     #[error("`/etc/resolv.conf` cannot be read")]
     ResolvConf(#[source] std::io::Error),
     #[error("no command was given")]

@@ -1,7 +1,8 @@
 //! The policies of a run: read at its start, and again when their files change.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gateway_sandbox::Prepared;
@@ -30,6 +31,19 @@ pub(super) struct Given {
     pub(super) policies: Vec<Policy>,
     pub(super) diagnostics: Vec<Diagnostic>,
     files: Vec<PolicyFile>,
+}
+
+impl Given {
+    /// Whether a file is one of those that were read, whatever it is called.
+    pub(super) fn has(&self, path: &Path) -> bool {
+        let identity = |path: &Path| path.metadata().map(|about| (about.dev(), about.ino()));
+        let Ok(wanted) = identity(path) else {
+            return false;
+        };
+        self.files
+            .iter()
+            .any(|file| identity(&file.path).is_ok_and(|found| found == wanted))
+    }
 }
 
 impl Policies {

@@ -85,6 +85,36 @@ fn a_reader_that_does_not_read_blocks_nobody() {
     assert_eq!(written.lines + written.unwritten, sent as u64 + 1);
 }
 
+/// It would be waited for without end, and a signal would not help.
+#[test]
+fn a_pipe_that_nobody_reads_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("pipe");
+    mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
+    let refused = Report::create(&path, None);
+    assert!(
+        matches!(refused, Err(ReportError::NoReader { .. })),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn two_reports_do_not_share_a_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("report.jsonl");
+    let first = Report::create(&path, None).unwrap();
+    first.recorder().record(guard(60));
+    let second = Report::create(&path, None);
+    assert!(
+        matches!(second, Err(ReportError::InUse { .. })),
+        "{second:?}"
+    );
+    assert_eq!(close(first).unwrap().lines, 2);
+    let text = fs::read_to_string(&path).unwrap();
+    assert_eq!(text.lines().count(), 2, "{text}");
+    close(Report::create(&path, None).unwrap()).unwrap();
+}
+
 #[test]
 fn a_full_disk_is_told_at_the_end() {
     let report = Report::create(Path::new("/dev/full"), None).unwrap();

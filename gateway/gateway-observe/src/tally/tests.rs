@@ -222,10 +222,13 @@ fn many_denials_are_cut_for_people_and_bounded_for_memory() {
     );
     let text = summary.to_string();
     assert!(
-        text.contains("  and 980 more; `--report FILE` has all of them\n"),
+        text.contains("  and 980 more; `--report FILE` lists them\n"),
         "{text}"
     );
-    assert!(text.contains("egret: 500 denials beyond these\n"), "{text}");
+    assert!(
+        text.contains("egret: beyond that, 500 denials of other destinations: only the first 1000 are told apart\n"),
+        "{text}"
+    );
 }
 
 #[test]
