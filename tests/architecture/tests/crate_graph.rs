@@ -44,6 +44,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "gateway-observe",
         &["ebpf-abi", "policy-engine", "policy-model"],
     ),
+    ("facts", &[]),
     ("gateway-sandbox", &[]),
     ("gateway-playground", &[]),
 ];

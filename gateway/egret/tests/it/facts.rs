@@ -2,7 +2,7 @@
 //! `egret test` files by the format's description must be understood.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use serde_json::Value;
@@ -42,7 +42,7 @@ fn facts_written_by_another_program_hold() {
     let written = match written {
         Ok(written) => written,
         Err(error) => {
-            not_run(&format!("python3: {error}"));
+            facts::not_run(&format!("python3: {error}"));
             return;
         }
     };
@@ -82,24 +82,7 @@ fn facts_written_by_another_program_hold() {
     );
 }
 
-/// The program and the folder of facts; nothing where they are absent, which only a machine without `CI` may be.
+/// The program and the folder of facts; nothing where they are absent, which is said.
 fn beside_the_clone() -> Option<(PathBuf, PathBuf)> {
-    let root = std::env::var_os("EGRET_SHARED").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
-        PathBuf::from,
-    );
-    let found = (root.join("tools/cases.py"), root.join("cases"));
-    if found.0.exists() && found.1.exists() {
-        return Some(found);
-    }
-    not_run(&found.0.display().to_string());
-    None
-}
-
-fn not_run(needs: &str) {
-    assert!(
-        std::env::var_os("CI").is_none(),
-        "CI is set and this is absent: {needs}"
-    );
-    println!("NOT RUN: needs {needs}");
+    Some((facts::path("tools/cases.py")?, facts::path("cases")?))
 }

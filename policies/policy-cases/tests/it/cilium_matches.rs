@@ -1,29 +1,12 @@
 //! Cilium's pattern facts, each as a whole test file: a pod of a world, a policy with the pattern, an answer, a flow.
 
-use std::path::PathBuf;
-
 use policy_cases::{
     CaseFile, CompiledEngine, Engine, FileText, Outcome, ReferenceEngine, Scene, judge,
 };
 use serde_json::{Value, json};
 
-/// The facts beside the clone; nothing where they are absent, which only a machine without `CI` may be.
 fn facts() -> Option<Value> {
-    let root = std::env::var_os("EGRET_SHARED").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
-        PathBuf::from,
-    );
-    let path = root.join("cases/cilium.json");
-    if !path.exists() {
-        assert!(
-            std::env::var_os("CI").is_none(),
-            "CI is set and {} is absent",
-            path.display()
-        );
-        println!("NOT RUN: needs {}", path.display());
-        return None;
-    }
-    let text = std::fs::read_to_string(path).expect("the facts can be read");
+    let text = facts::text("cases/cilium.json")?;
     Some(serde_json::from_str(&text).expect("the facts are JSON"))
 }
 

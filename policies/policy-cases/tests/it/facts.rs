@@ -2,29 +2,15 @@
 //! ruleset.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
 
 use policy_cases::{
     CaseFile, CompiledOnce, Engine, FileText, Outcome, ReferenceEngine, Scene, judge,
 };
 use serde_json::{Value, json};
 
-/// A file of facts; nothing where it is absent, which only a machine without `CI` may be.
+/// A file of facts; nothing where it is absent, which is said.
 fn facts(name: &str) -> Option<Value> {
-    let root = std::env::var_os("EGRET_SHARED").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
-        PathBuf::from,
-    );
-    let path = root.join("cases").join(name);
-    let Ok(text) = std::fs::read_to_string(&path) else {
-        assert!(
-            std::env::var_os("CI").is_none(),
-            "CI is set and {} is absent",
-            path.display()
-        );
-        println!("NOT RUN: needs {}", path.display());
-        return None;
-    };
+    let text = facts::text(&format!("cases/{name}"))?;
     Some(serde_json::from_str(&text).expect("JSON"))
 }
 

@@ -4,10 +4,8 @@ use policy_dialects::{Context, Reading, parse_selector, read};
 use policy_model::{Expression, LabelValue, Level, Peer, Peers, Selects};
 use serde_json::{Value, json};
 
-use crate::support::shared;
-
 fn facts() -> Option<Value> {
-    let path = shared("cases/calico_selectors.json")?;
+    let path = facts::path("cases/calico_selectors.json")?;
     let text = std::fs::read_to_string(path).expect("the facts can be read");
     Some(serde_json::from_str(&text).expect("the facts are JSON"))
 }

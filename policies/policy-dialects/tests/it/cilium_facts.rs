@@ -4,10 +4,8 @@ use policy_dialects::{CiliumFlags, Context, Reading, read};
 use policy_model::Level;
 use serde_json::{Map, Value, json};
 
-use crate::support::shared;
-
 fn facts() -> Option<Value> {
-    let path = shared("cases/cilium.json")?;
+    let path = facts::path("cases/cilium.json")?;
     let text = std::fs::read_to_string(path).expect("the facts can be read");
     Some(serde_json::from_str(&text).expect("the facts are JSON"))
 }
@@ -206,7 +204,7 @@ fn crd_validation() {
 
 #[test]
 fn every_published_example_is_read_with_honest_findings() {
-    let Some(folder) = shared("examples/cilium") else {
+    let Some(folder) = facts::path("examples/cilium") else {
         return;
     };
     let mut read_files = 0;

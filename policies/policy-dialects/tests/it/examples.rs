@@ -12,11 +12,9 @@ use policy_dialects::yaml::{Node, Shape};
 use policy_dialects::{Context, Reading, read, read_documents};
 use policy_model::{Diagnostic, Level};
 
-use crate::support::shared;
-
 #[test]
 fn every_example_is_read_with_honest_findings() {
-    let Some(folder) = shared("examples") else {
+    let Some(folder) = facts::path("examples") else {
         return;
     };
     let files = yaml_files(&folder);

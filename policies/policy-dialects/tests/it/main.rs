@@ -2,7 +2,6 @@
 #![expect(
     clippy::disallowed_methods,
     clippy::panic,
-    clippy::print_stderr,
     clippy::print_stdout,
     reason = "a test reads the data beside the clone and says what it skipped"
 )]

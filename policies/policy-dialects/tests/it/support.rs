@@ -1,5 +1,3 @@
-use std::path::PathBuf;
-
 use policy_dialects::{Context, read};
 use policy_model::{Diagnostic, LabelSelector, Level, Peer, Peers, Policy, Ports, Rule, Scope};
 
@@ -21,26 +19,6 @@ pub(crate) fn has_level(diagnostics: &[Diagnostic], level: Level) -> bool {
     diagnostics
         .iter()
         .any(|diagnostic| diagnostic.level == level)
-}
-
-/// Data that lies beside the clone and is no part of the project; nothing where it is absent, which only a machine without
-/// `CI` may be.
-pub(crate) fn shared(path: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("EGRET_SHARED").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
-        PathBuf::from,
-    );
-    let found = root.join(path);
-    if found.exists() {
-        return Some(found);
-    }
-    assert!(
-        std::env::var_os("CI").is_none(),
-        "CI is set and {} is absent",
-        found.display()
-    );
-    eprintln!("NOT RUN: needs {}", found.display());
-    None
 }
 
 /// A policy in one line and its rules in one each, short enough to stand in a table of cases.

@@ -4,7 +4,6 @@ use policy_dialects::{Context, Reading, read};
 use policy_model::Level;
 
 use crate::examples::yaml_files;
-use crate::support::shared;
 
 /// Files that no API server would take as they are, and the code that says so: templates with `{{ }}`, broken YAML, peers of
 /// an earlier version, a list whose `items` are misspelt, and what the API's own tests want refused.
@@ -48,7 +47,7 @@ const BROKEN: &[(&str, &str)] = &[
 
 #[test]
 fn every_example_is_read_as_it_was_meant() {
-    let Some(folder) = shared("examples/network-policy-api") else {
+    let Some(folder) = facts::path("examples/network-policy-api") else {
         return;
     };
     let files = yaml_files(&folder);

@@ -1,6 +1,5 @@
 //! Cilium's own table of who may ask which server which name (`dns_proxy_matrix` of the shared facts).
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::Path;
 
 use policy_model::*;
 use serde_json::Value;
@@ -8,29 +7,8 @@ use serde_json::Value;
 use super::build::{cilium, name, policy, rule};
 use crate::{Age, Compiled, Flow, Verdict, compile};
 
-/// The table lies beside the clone and is no part of the project; nothing where it is absent, which only a machine without
-/// `CI` may be.
-#[expect(
-    clippy::disallowed_methods,
-    clippy::print_stdout,
-    reason = "a test reads the facts beside the clone and says what it skips"
-)]
 fn matrix() -> Option<Value> {
-    let root = std::env::var_os("EGRET_SHARED").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
-        Into::into,
-    );
-    let path = root.join("cases/cilium.json");
-    if !path.exists() {
-        assert!(
-            std::env::var_os("CI").is_none(),
-            "CI is set and {} is absent",
-            path.display()
-        );
-        println!("NOT RUN: needs {}", path.display());
-        return None;
-    }
-    let text = std::fs::read_to_string(path).unwrap();
+    let text = facts::text("cases/cilium.json")?;
     Some(serde_json::from_str::<Value>(&text).unwrap()["dns_proxy_matrix"].take())
 }
 

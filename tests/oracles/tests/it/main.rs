@@ -6,7 +6,6 @@
     reason = "a test says what is wrong and fails"
 )]
 #![expect(
-    clippy::print_stderr,
     clippy::print_stdout,
     reason = "a random run tells its seed and what it saw"
 )]
