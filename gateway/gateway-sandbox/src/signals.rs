@@ -1,15 +1,24 @@
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
-/// Signals that somebody sends to Egret and means for the command. The stop signals of job control are left alone: a
-/// Ctrl-Z stops Egret and the command together, and the shell sees its job stopped.
-pub(crate) const FORWARDED: [Signal; 7] = [
+/// Signals that somebody sends to Egret and means for the command. Those of job control are left alone: a Ctrl-Z stops
+/// Egret and the command together, and the shell sees its job stopped. So are those that say that Egret itself is broken
+/// or at a limit of its own.
+///
+/// LIMIT: real-time signals end Egret, and the command with it: they have no names, and none of the libraries sends a
+/// signal without one.
+pub(crate) const FORWARDED: [Signal; 12] = [
+    Signal::SIGALRM,
     Signal::SIGHUP,
     Signal::SIGINT,
+    Signal::SIGIO,
+    Signal::SIGPROF,
+    Signal::SIGPWR,
     Signal::SIGQUIT,
     Signal::SIGTERM,
     Signal::SIGUSR1,
     Signal::SIGUSR2,
+    Signal::SIGVTALRM,
     Signal::SIGWINCH,
 ];
 
@@ -35,7 +44,7 @@ pub enum SignalError {
 }
 
 impl HeldSignals {
-    /// Blocks HUP, INT, QUIT, TERM, USR1, USR2 and WINCH in this thread and all it will start; they wait in a queue
+    /// Blocks ALRM, HUP, INT, IO, PROF, PWR, QUIT, TERM, USR1, USR2, VTALRM and WINCH in this thread and all it will start; they wait in a queue
     /// until [`crate::Prepared::start`] forwards them.
     ///
     /// Call it in `main`, **before any other thread exists** (a runtime's workers): a thread that does not block TERM

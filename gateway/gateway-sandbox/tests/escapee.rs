@@ -55,12 +55,17 @@ fn take(pid: &str, fd: &str) -> Result<(), Errno> {
     system_call(libc::SYS_pidfd_getfd, [pidfd, parse(fd)?, 0, 0, 0, 0]).map(drop)
 }
 
-/// Says `ready`, then `got` for each of HUP, INT and USR1, and ends with `term` and status 3 on TERM.
+/// Says `ready`, then `got` for each of what a timer, a terminal or a person sends, and ends with `term` and status 3 on TERM.
 fn listen() -> ExitCode {
     let set = SigSet::from_iter([
         Signal::SIGHUP,
         Signal::SIGINT,
         Signal::SIGUSR1,
+        Signal::SIGALRM,
+        Signal::SIGVTALRM,
+        Signal::SIGPROF,
+        Signal::SIGIO,
+        Signal::SIGPWR,
         Signal::SIGTERM,
     ]);
     if set.thread_block().is_err() {
