@@ -17,6 +17,9 @@ pub enum RunningError {
     /// [`Running::kill`](crate::Running::kill) does this, and so may anybody with the right to.
     #[error("the process around the command was killed")]
     InitKilled,
+    /// Nobody would keep the kernel programs in place if Egret died next.
+    #[error("the process that keeps the kernel programs in place is dead; the command was killed")]
+    KeeperGone,
     #[error("failed to watch the command")]
     Watch(#[source] io::Error),
     #[error("the thread that watches the command is gone")]

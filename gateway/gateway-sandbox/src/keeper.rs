@@ -60,6 +60,11 @@ impl Keeper {
         Ok(links.len())
     }
 
+    /// A handle that is readable, at its end, once the keeper is dead.
+    pub(crate) fn pulse(&self) -> io::Result<OwnedFd> {
+        self.lifeline.try_clone().map(OwnedFd::from)
+    }
+
     /// Lets the keeper do its work and waits for it.
     pub(crate) fn finish(mut self) -> Result<(), CleanupError> {
         let keeper = |source| CleanupError::Keeper { source };
@@ -72,6 +77,13 @@ impl Keeper {
         } else {
             Err(CleanupError::Reported { report })
         }
+    }
+}
+
+impl Drop for Keeper {
+    /// Closing would not do: whoever feels the pulse has the lifeline open, too.
+    fn drop(&mut self) {
+        self.lifeline.shutdown(Shutdown::Write).ok();
     }
 }
 

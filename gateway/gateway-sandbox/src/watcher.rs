@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, PipeReader, PipeWriter, Read as _, Write as _};
-use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command};
 use std::sync::mpsc;
@@ -12,6 +12,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, unshare};
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::sync::oneshot;
 
@@ -41,6 +42,7 @@ pub(crate) fn start(
     signals: HeldSignals,
 ) -> Result<(Started, oneshot::Receiver<End>), StartError> {
     let (init, streams) = init_command(prepared, program, arguments)?;
+    let keeper = prepared.keeper.pulse().map_err(StartError::Links)?;
     let (started, when_started) = mpsc::sync_channel(1);
     let (ending, when_ended) = oneshot::channel();
     // A thread of its own, because a parent-death signal is sent when the *thread* that started a process ends, and
@@ -48,7 +50,7 @@ pub(crate) fn start(
     thread::Builder::new()
         .name("egret-run".to_owned())
         .spawn(move || {
-            let end = watch(init, streams, &signals, &started);
+            let end = watch(init, streams, keeper, &signals, &started);
             // Nobody listens when the start failed: the failure went the other way.
             drop(ending.send(end));
         })
@@ -145,6 +147,7 @@ fn init_command(
 fn watch(
     mut init: Command,
     streams: Streams,
+    keeper: OwnedFd,
     signals: &HeldSignals,
     started: &mpsc::SyncSender<Result<Started, Failure>>,
 ) -> End {
@@ -173,6 +176,7 @@ fn watch(
     let mut talk = Talk {
         report,
         control,
+        keeper: Some(keeper),
         unread: Vec::new(),
         notices: Vec::new(),
     };
@@ -189,6 +193,8 @@ fn watch(
 struct Talk {
     report: PipeReader,
     control: PipeWriter,
+    /// Until it is dead.
+    keeper: Option<OwnedFd>,
     unread: Vec<u8>,
     notices: Vec<Notice>,
 }
@@ -205,7 +211,13 @@ impl Talk {
         let mut told = false;
         let mut end = Err(RunningError::InitKilled);
         loop {
-            let (reported, signalled) = self.wait(signals).map_err(RunningError::Watch)?;
+            let [reported, signalled, unkept] = self.wait(signals).map_err(RunningError::Watch)?;
+            if unkept {
+                self.keeper = None;
+                // Its end is the end of everything in its namespace, and of the reports.
+                kill(init, Signal::SIGKILL).ok();
+                end = end.or(Err(RunningError::KeeperGone));
+            }
             if signalled {
                 self.forward(signals).map_err(RunningError::Watch)?;
             }
@@ -243,18 +255,21 @@ impl Talk {
         end
     }
 
-    /// Waits for a report or a signal, and tells which of them came.
-    fn wait(&self, signals: &HeldSignals) -> io::Result<(bool, bool)> {
-        let mut waiting = [
+    /// Waits for a report, a signal or the keeper's death, and tells which of them came.
+    fn wait(&self, signals: &HeldSignals) -> io::Result<[bool; 3]> {
+        let mut waiting = vec![
             PollFd::new(self.report.as_fd(), PollFlags::POLLIN),
             PollFd::new(signals.queue.as_fd(), PollFlags::POLLIN),
         ];
+        if let Some(keeper) = &self.keeper {
+            waiting.push(PollFd::new(keeper.as_fd(), PollFlags::POLLIN));
+        }
         match poll(&mut waiting, PollTimeout::NONE) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno.into()),
         }
-        let [report, queue] = waiting.map(|fd| fd.any().unwrap_or(false));
-        Ok((report, queue))
+        let came = |place: usize| waiting.get(place).and_then(PollFd::any).unwrap_or(false);
+        Ok([came(0), came(1), came(2)])
     }
 
     /// Passes on what somebody sent to us. What the terminal sent, it sent to the command as well.

@@ -42,6 +42,17 @@ fn killing_the_process_around_the_command_ends_the_run() {
 }
 
 #[test]
+fn killing_the_keeper_ends_the_run() {
+    if !is_root("killing_the_keeper_ends_the_run") {
+        return;
+    }
+    let mut live = live();
+    kill(live.child("egret-keeper"), Signal::SIGKILL).expect("it lives");
+    assert_eq!(live.rest_of_output(), "");
+    assert_eq!(live.supervisor.wait().expect("it ended").code(), Some(125));
+}
+
+#[test]
 fn the_next_start_removes_what_is_dead_and_only_that() {
     if !is_root("the_next_start_removes_what_is_dead_and_only_that") {
         return;
