@@ -28,6 +28,11 @@ pub enum RunDirError {
         #[source]
         source: io::Error,
     },
+    /// The notes are covered for a held command, so that it cannot have a keeper do things with all of root's rights.
+    #[error(
+        "`{path}` is read-only: `egret run` holds this already, and a held command cannot hold another"
+    )]
+    HeldAlready { path: PathBuf },
     #[error("failed to lock `{path}`")]
     Lock {
         path: PathBuf,
@@ -199,7 +204,15 @@ impl Gate {
             path: path.clone(),
             source,
         };
-        let file = lock_options().open(&path).map_err(error)?;
+        let file = match lock_options().open(&path) {
+            Ok(file) => file,
+            Err(cause) if cause.kind() == io::ErrorKind::ReadOnlyFilesystem => {
+                return Err(RunDirError::HeldAlready {
+                    path: base.to_owned(),
+                });
+            }
+            Err(cause) => return Err(error(cause)),
+        };
         file.lock().map_err(error)?;
         Ok(Self { _lock: file })
     }
