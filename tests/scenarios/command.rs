@@ -2,8 +2,10 @@
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use test_case::test_case;
 use testkit::Lab;
 
@@ -77,12 +79,14 @@ fn the_command_is_the_user_who_called_sudo() {
 #[test_case(Signal::SIGINT)]
 #[test_case(Signal::SIGHUP)]
 #[test_case(Signal::SIGUSR1)]
+#[test_case(Signal::SIGALRM)]
+#[test_case(Signal::SIGPROF)]
 fn signals_are_passed_on(signal: Signal) {
     in_lab(|lab| {
         let script = "
 import signal, sys, os
 def got(number, frame): print('got', number, flush=True); os._exit(7)
-for s in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1): signal.signal(s, got)
+for s in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGALRM, signal.SIGPROF): signal.signal(s, got)
 print('ready', flush=True)
 while True: signal.pause()";
         let mut running = lab.held("").start(["python3", "-c", script]);
@@ -123,6 +127,66 @@ fn when_egret_is_killed_the_command_dies_with_it_and_the_next_start_works() {
             .probe(&["tcp v4.example.com:7 works", "tcp 198.51.100.66:7 x"]);
         assert_eq!(next.told(), ["works", "EPERM"], "{next:#?}");
     });
+}
+
+#[test]
+fn a_held_command_is_told_that_it_cannot_hold_another() {
+    in_lab(|lab| {
+        let program = lab.program().to_str().unwrap();
+        let outcome = lab.held("").run([program, "run", "--", "echo", "ran"]);
+        assert_eq!(outcome.code, Some(125), "{outcome:#?}");
+        assert!(
+            outcome.stderr.contains("holds this already"),
+            "{outcome:#?}"
+        );
+    });
+}
+
+/// Without it nobody would hold the programs in place when Egret dies.
+#[test]
+fn when_the_keeper_dies_the_run_ends_and_leaves_nothing() {
+    in_lab(|lab| {
+        let mut running = lab.held(&Lab::allowing(&["v4.example.com"])).start([
+            "sh",
+            "-c",
+            "grep ^0:: /proc/self/cgroup; exec sleep 1000",
+        ]);
+        assert_eq!(running.line(), "0::/");
+        let keeper = children(running.pid())
+            .into_iter()
+            .find(|pid| {
+                fs::read(format!("/proc/{pid}/cmdline"))
+                    .is_ok_and(|line| line.starts_with(b"egret-keeper"))
+            })
+            .unwrap();
+        let notes = fs::read(format!("/proc/{keeper}/cmdline")).unwrap();
+        let notes = notes.split(|byte| *byte == 0).nth(2).unwrap();
+        let notes = Path::new(std::str::from_utf8(notes).unwrap());
+        assert!(notes.is_dir());
+        kill(keeper, Signal::SIGKILL).unwrap();
+        let outcome = running.finish();
+        assert_eq!(outcome.code, Some(125), "{outcome:#?}");
+        assert!(
+            outcome
+                .stderr
+                .contains("keeps the kernel programs in place is dead"),
+            "{outcome:#?}"
+        );
+        assert!(!notes.exists(), "{}", notes.display());
+    });
+}
+
+fn children(of: Pid) -> Vec<Pid> {
+    let tasks = fs::read_dir(format!("/proc/{of}/task")).unwrap();
+    tasks
+        .filter_map(|task| fs::read_to_string(task.ok()?.path().join("children")).ok())
+        .flat_map(|text| {
+            text.split_whitespace()
+                .filter_map(|pid| pid.parse().ok())
+                .map(Pid::from_raw)
+                .collect::<Vec<_>>()
+        })
+        .collect()
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod command;
 mod escapes;
 mod guards;
 mod limits;
+mod links;
 mod names;
 mod policies;
 mod report;

@@ -107,6 +107,27 @@ fn a_report_over_a_policy_is_125_and_the_policy_stays(linked: bool) {
     });
 }
 
+/// Its lines would be safe, and whoever reads the link would read the command's.
+#[test]
+fn a_report_by_a_link_that_the_command_could_replace_is_125() {
+    in_lab(|lab| {
+        let policy = lab.folder().join("p.yaml");
+        std::fs::write(&policy, Lab::allowing(&["v4.example.com"])).unwrap();
+        let report = lab.folder().join("r.jsonl");
+        std::fs::write(&report, "").unwrap();
+        let link = lab.folder().join("link");
+        std::os::unix::fs::symlink(&report, &link).unwrap();
+        let outcome = egret(lab, &policy, link.to_str().unwrap());
+        let said = String::from_utf8_lossy(&outcome.stderr).into_owned();
+        assert_eq!(outcome.status.code(), Some(125), "{said}");
+        assert!(
+            said.contains("a link that the command could replace"),
+            "{said}"
+        );
+        assert_eq!(outcome.stdout, b"", "the command ran");
+    });
+}
+
 #[test]
 fn what_cannot_be_a_report_is_125_at_once() {
     in_lab(|lab| {

@@ -50,6 +50,15 @@ pub enum PolicyFileError {
         /// Counted from 0.
         at: usize,
     },
+    /// Under `egret run`, of changed policies only.
+    #[error("`{}` leads through `{}`, which the command could replace", path.display(), through.display())]
+    Loose { path: PathBuf, through: PathBuf },
+    /// Likewise.
+    #[error("`{}` has another name (a hard link), by which the command could write it", path.display())]
+    OtherName { path: PathBuf },
+    /// Likewise.
+    #[error("`{}` can be written by the command", path.display())]
+    Writable { path: PathBuf },
     #[error("failed to read `{}`", path.display())]
     Read {
         path: PathBuf,
@@ -67,6 +76,9 @@ impl PolicyFileError {
             Self::EmptyFolder { path }
             | Self::NotAFile { path }
             | Self::NotText { path, .. }
+            | Self::Loose { path, .. }
+            | Self::OtherName { path }
+            | Self::Writable { path }
             | Self::Read { path, .. } => path.display().to_string(),
         }
     }
@@ -135,13 +147,25 @@ fn expand(path: &Path) -> Result<Vec<PathBuf>, PolicyFileError> {
 }
 
 fn expand_one(path: PathBuf) -> Result<Vec<PathBuf>, PolicyFileError> {
-    if !path.is_dir() {
-        return Ok(vec![path]);
+    if path.is_dir() {
+        files_in(&path)
+    } else {
+        Ok(vec![path])
     }
+}
+
+/// The files that a folder stands for.
+///
+/// # Errors
+///
+/// Where the folder, or one below it, cannot be read or has none.
+pub fn files_in(folder: &Path) -> Result<Vec<PathBuf>, PolicyFileError> {
     let mut found = Vec::new();
-    collect(&path, 0, &mut found)?;
+    collect(folder, 0, &mut found)?;
     if found.is_empty() {
-        return Err(PolicyFileError::EmptyFolder { path });
+        return Err(PolicyFileError::EmptyFolder {
+            path: folder.to_path_buf(),
+        });
     }
     found.sort();
     Ok(found)
@@ -178,7 +202,28 @@ fn collect(folder: &Path, level: usize, found: &mut Vec<PathBuf>) -> Result<(), 
 }
 
 fn read(path: &Path) -> Result<String, PolicyFileError> {
-    let bytes = read_bytes(path).map_err(|source| PolicyFileError::Read {
+    // Without O_NONBLOCK, opening a pipe waits for a writer.
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(OPENING.bits())
+        .open(path)
+        .map_err(|source| PolicyFileError::Read {
+            path: path.to_path_buf(),
+            source,
+        })?;
+    text_of(path, file)
+}
+
+/// How files of policies are opened.
+pub const OPENING: OFlag = OFlag::O_NONBLOCK.union(OFlag::O_NOCTTY);
+
+/// Reads an open file.
+///
+/// # Errors
+///
+/// Where it is neither a file nor a pipe, cannot be read, or holds no text.
+pub fn text_of(path: &Path, file: File) -> Result<String, PolicyFileError> {
+    let bytes = read_bytes(file).map_err(|source| PolicyFileError::Read {
         path: path.to_path_buf(),
         source,
     })?;
@@ -190,12 +235,7 @@ fn read(path: &Path) -> Result<String, PolicyFileError> {
 
 /// Reads a file, or a pipe that somebody writes to. Nothing else: a terminal or a device may never end, and Egret does not
 /// end while a reload waits.
-fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
-    // Without this, opening a pipe waits for a writer.
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags((OFlag::O_NONBLOCK | OFlag::O_NOCTTY).bits())
-        .open(path)?;
+fn read_bytes(file: File) -> io::Result<Vec<u8>> {
     let kind = file.metadata()?.file_type();
     let mut bytes = Vec::new();
     if kind.is_fifo() {

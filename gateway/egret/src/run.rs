@@ -7,6 +7,7 @@ pub mod owner;
 mod events;
 mod failure;
 mod policies;
+mod sources;
 mod surroundings;
 mod telling;
 mod words;
@@ -15,6 +16,7 @@ mod words;
 mod tests;
 
 use std::os::fd::AsFd as _;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,7 +25,9 @@ use dns_bindings::{Limits as LeaseLimits, Timing};
 use dns_server::{Config, Server, Sockets};
 use ebpf_abi::plan::WorkloadId;
 use ebpf_loader::{Kernel, Options, cgroup_level};
-use gateway_sandbox::{Ended, HeldSignals, HostSockets, Prepared, Running, Spec, sweep_leftovers};
+use gateway_sandbox::{
+    Ended, HeldSignals, HostSockets, Prepared, Running, RunningError, Spec, sweep_leftovers,
+};
 use gateway_state::{Detail, GatewayState, Mode};
 use nix::unistd::geteuid;
 use policy_model::Settings;
@@ -90,11 +94,13 @@ fn hold(args: &RunArgs) -> Result<Ended, Failure> {
 
     let (observer, observations) = Observer::new();
     let telling = Telling::start(args, prepared.id().to_string(), observations, &observer)?;
-    for path in policies.settle(&given).iter().chain(&args.report) {
-        // A report may also be a pipe or a terminal: nothing to protect.
-        if path.is_file() || path.is_dir() {
-            prepared.protect(path)?;
+    for warning in policies.settle(&given, &mut prepared)? {
+        if !args.quiet {
+            words::say(&format!("egret run: {warning}"));
         }
+    }
+    if let Some(report) = &args.report {
+        protect_report(report, &mut prepared)?;
     }
     let (requests, waiting) = mpsc::channel(owner::WAITING);
     let timing = Timing::default();
@@ -153,10 +159,33 @@ fn hold(args: &RunArgs) -> Result<Ended, Failure> {
         drop(reader);
         tasks.stop().await;
         Ok::<_, Failure>(ended)
-    })?;
+    });
     drop(runtime);
+    if let Err(Failure::Running(RunningError::KeeperGone)) = &ended {
+        // What a keeper does otherwise. What resists is the next run's, and why this one ended is the news.
+        drop(sweep_leftovers());
+    }
+    let ended = ended?;
     telling.finish();
     Ok(ended)
+}
+
+/// Keeps the report from the command. It may also be a pipe or a terminal, or a stream of ours (`/dev/stderr`) that leads
+/// to a file: nothing to protect there.
+fn protect_report(report: &Path, prepared: &mut Prepared) -> Result<(), Failure> {
+    let is_stream = report.starts_with("/dev") || report.starts_with("/proc");
+    if !report.is_file() || is_stream {
+        return Ok(());
+    }
+    prepared.protect(report)?;
+    match prepared.reach().follow(report) {
+        Ok(way) if way.loose.is_none() => Ok(()),
+        Ok(way) => Err(Failure::ReportByLink {
+            report: report.to_owned(),
+            target: way.target,
+        }),
+        Err(error) => Err(Failure::ReportGone(error)),
+    }
 }
 
 fn spec(args: &RunArgs) -> Spec {
@@ -235,19 +264,27 @@ impl Tasks {
     /// Reads policies again when their files change. What is broken or refused leaves the last good rules in force.
     fn watch(&mut self, policies: Policies, owner: mpsc::Sender<Request>) {
         let shutdown = self.shutdown.clone();
-        let mut watch = match PolicyWatch::start(policies.paths()) {
-            Ok(watch) => watch,
-            Err(error) => {
-                words::say(&format!("policy files are not watched: {error}"));
-                return;
-            }
+        let start = |policies: &Policies| {
+            PolicyWatch::start(&policies.watched())
+                .inspect_err(|error| {
+                    words::say(&format!("egret run: policy files are not watched: {error}"));
+                })
+                .ok()
+        };
+        let Some(mut watch) = start(&policies) else {
+            return;
         };
         self.set.spawn(async move {
             loop {
                 tokio::select! {
                     () = shutdown.cancelled() => return None,
-                    () = watch.changed() => policies.reload(&owner).await,
+                    () = watch.changed() => {}
                 }
+                // Links may lead elsewhere by now. Watched before they are read, so that nothing is missed.
+                if let Some(renewed) = start(&policies) {
+                    watch = renewed;
+                }
+                policies.reload(&owner).await;
             }
         });
     }

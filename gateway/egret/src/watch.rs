@@ -1,6 +1,6 @@
 //! Noticing that policy files changed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -19,7 +19,8 @@ pub struct PolicyWatch {
 }
 
 impl PolicyWatch {
-    /// Starts watching files and folders.
+    /// Starts watching files, folders with all below them, and links (not where they lead). What is not there is waited
+    /// for, in the nearest folder above it.
     ///
     /// # Errors
     ///
@@ -27,27 +28,33 @@ impl PolicyWatch {
     pub fn start(paths: &[PathBuf]) -> notify::Result<Self> {
         let (sender, changed) = watch::channel(0);
         let mut watched = BTreeSet::new();
-        let mut folders = Vec::new();
+        // A folder, and whether all below it counts as well.
+        let mut folders: BTreeMap<PathBuf, bool> = BTreeMap::new();
         for path in paths {
-            let (folder, mode) = folder_of(path)?;
-            watched.insert(match (mode, path.file_name()) {
-                (RecursiveMode::NonRecursive, Some(name)) => folder.join(name),
-                (RecursiveMode::NonRecursive | RecursiveMode::Recursive, _) => folder.clone(),
-            });
-            folders.push((folder, mode));
+            let (folder, entry) = place_of(path)?;
+            folders.entry(folder).or_default();
+            if entry.is_dir() && !entry.is_symlink() {
+                folders.insert(entry.clone(), true);
+            }
+            watched.insert(entry);
         }
-        let mut watcher =
-            notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-                let Ok(event) = event else { return };
-                // Reading the files is an access too: only what may change their text counts.
-                let concerns =
-                    |path: &PathBuf| watched.iter().any(|watched| path.starts_with(watched));
-                if !event.kind.is_access() && event.paths.iter().any(concerns) {
-                    sender.send_modify(|count| *count += 1);
-                }
-            })?;
-        for (folder, mode) in &folders {
-            watcher.watch(folder, *mode)?;
+        let config = notify::Config::default().with_follow_symlinks(false);
+        let concerned = move |event: notify::Result<notify::Event>| {
+            let Ok(event) = event else { return };
+            // Reading the files is an access too: only what may change their text counts.
+            let concerns = |path: &PathBuf| watched.iter().any(|watched| path.starts_with(watched));
+            if !event.kind.is_access() && event.paths.iter().any(concerns) {
+                sender.send_modify(|count| *count += 1);
+            }
+        };
+        let mut watcher = notify::RecommendedWatcher::new(concerned, config)?;
+        for (folder, whole) in &folders {
+            let mode = if *whole {
+                RecursiveMode::Recursive
+            } else {
+                RecursiveMode::NonRecursive
+            };
+            watcher.watch(folder, mode)?;
         }
         Ok(Self {
             _watcher: watcher,
@@ -64,16 +71,19 @@ impl PolicyWatch {
     }
 }
 
-/// A folder is watched with all below it; a file by the folder it lies in.
-fn folder_of(path: &Path) -> notify::Result<(PathBuf, RecursiveMode)> {
-    if path.is_dir() {
-        return Ok((path.canonicalize()?, RecursiveMode::Recursive));
+/// The folder to watch for a path, and what to look for in it: the path, or the first part of it that is not there.
+fn place_of(path: &Path) -> notify::Result<(PathBuf, PathBuf)> {
+    let path = std::path::absolute(path)?;
+    let mut entry = path.as_path();
+    while let Some(folder) = entry.parent() {
+        if let Ok(folder) = folder.canonicalize() {
+            let name = entry.file_name().unwrap_or_default();
+            let entry = folder.join(name);
+            return Ok((folder, entry));
+        }
+        entry = folder;
     }
-    let parent = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        Some(_) | None => Path::new("."),
-    };
-    Ok((parent.canonicalize()?, RecursiveMode::NonRecursive))
+    Ok((PathBuf::from("/"), path))
 }
 
 #[cfg(test)]

@@ -32,7 +32,8 @@
 //! This crate loads no BPF, reads no policy and starts no interceptor. It decides nothing about destinations.
 //!
 //! Types to know: [`Spec`] (what is wanted), [`Prepared`] (a cgroup to attach to), [`Running`] (the command),
-//! [`HeldSignals`] (taken before any thread starts), [`Notice`] (a wall this machine could not have).
+//! [`HeldSignals`] (taken before any thread starts), [`Notice`] (a wall this machine could not have), [`Reach`] (which files
+//! the command can put others in the place of).
 
 #![forbid(unsafe_code)]
 
@@ -65,6 +66,9 @@ pub use leftovers::{CleanupError, Leftover, sweep_leftovers};
 
 mod run_dir;
 pub use run_dir::{RunDirError, RunId};
+
+mod reach;
+pub use reach::{Reach, Way};
 
 mod slot_route;
 pub use slot_route::RouteError;

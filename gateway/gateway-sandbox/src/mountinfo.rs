@@ -5,6 +5,8 @@ use std::path::PathBuf;
 /// One line of `/proc/self/mountinfo` (`Documentation/filesystems/proc.rst`, section 3.5).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Mount {
+    /// The file system, as `major:minor`.
+    pub(crate) device: String,
     /// Which directory of the file system is mounted.
     pub(crate) root: PathBuf,
     /// Where, as seen from this process's root.
@@ -27,7 +29,8 @@ pub(crate) fn parse(text: &[u8]) -> Vec<Mount> {
 
 fn parse_line(line: &[u8]) -> Option<Mount> {
     let mut fields = line.split(|byte| *byte == b' ');
-    let root = unescape(fields.nth(3)?);
+    let device = String::from_utf8_lossy(fields.nth(2)?).into_owned();
+    let root = unescape(fields.next()?);
     let point = unescape(fields.next()?);
     let options = String::from_utf8_lossy(fields.next()?).into_owned();
     let mut fields = fields.skip_while(|field| *field != b"-");
@@ -35,6 +38,7 @@ fn parse_line(line: &[u8]) -> Option<Mount> {
     let kind = String::from_utf8_lossy(fields.next()?).into_owned();
     let source = unescape(fields.next()?).to_string_lossy().into_owned();
     Some(Mount {
+        device,
         root,
         point,
         options,
@@ -73,8 +77,16 @@ mod tests {
 
     use super::{Mount, parse};
 
-    fn mount(root: &str, point: &str, options: &str, kind: &str, source: &str) -> Mount {
+    fn mount(
+        device: &str,
+        root: &str,
+        point: &str,
+        options: &str,
+        kind: &str,
+        source: &str,
+    ) -> Mount {
         Mount {
+            device: device.to_owned(),
             root: root.into(),
             point: point.into(),
             options: options.into(),
@@ -85,17 +97,17 @@ mod tests {
 
     #[test_case(
         "41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw",
-        mount("/", "/sys/fs/cgroup/unified", "rw,relatime", "cgroup2", "cgroup2");
+        mount("0:38", "/", "/sys/fs/cgroup/unified", "rw,relatime", "cgroup2", "cgroup2");
         "no optional field"
     )]
     #[test_case(
         "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 shared:7 - ext3 /dev/root rw,errors=continue",
-        mount("/mnt1", "/mnt2", "rw,noatime", "ext3", "/dev/root");
+        mount("98:0", "/mnt1", "/mnt2", "rw,noatime", "ext3", "/dev/root");
         "optional fields"
     )]
     #[test_case(
         "1 2 0:3 / /a\\040b\\134c rw - tmpfs none rw",
-        mount("/", "/a b\\c", "rw", "tmpfs", "none");
+        mount("0:3", "/", "/a b\\c", "rw", "tmpfs", "none");
         "escapes"
     )]
     fn reads_a_line(line: &str, expected: Mount) {

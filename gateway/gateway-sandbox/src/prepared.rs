@@ -7,6 +7,7 @@ use crate::identity::{Identity, IdentityError};
 use crate::keeper::Keeper;
 use crate::leftovers::CleanupError;
 use crate::notice::Notice;
+use crate::reach::Reach;
 use crate::run_dir::{Record, RunDir, RunDirError, RunId, SlotRoute};
 use crate::slot_route::{self, RouteError};
 use crate::spec::Spec;
@@ -143,6 +144,8 @@ impl Prepared {
     /// When it is not there.
     pub fn protect(&mut self, path: &Path) -> Result<(), ProtectError> {
         match fs::canonicalize(path) {
+            // A directory is protected with all in it.
+            Ok(path) if self.protected.iter().any(|above| path.starts_with(above)) => {}
             Ok(path) => self.protected.push(path),
             Err(source) => {
                 return Err(ProtectError {
@@ -152,6 +155,11 @@ impl Prepared {
             }
         }
         Ok(())
+    }
+
+    /// What the command may change: its user's rights, less what is protected by now.
+    pub fn reach(&self) -> Reach {
+        Reach::new(&self.identity, &self.protected)
     }
 
     /// Removes everything without having run anything.

@@ -40,6 +40,17 @@ pub(super) enum Failure {
     Report(#[source] gateway_observe::ReportError),
     #[error("`{}` is a policy, and the report would be written over it", .0.display())]
     ReportOverPolicy(std::path::PathBuf),
+    #[error(
+        "the report `{}` is a link that the command could replace; name `{}` itself",
+        report.display(),
+        target.display()
+    )]
+    ReportByLink {
+        report: std::path::PathBuf,
+        target: std::path::PathBuf,
+    },
+    #[error("the report is gone again")]
+    ReportGone(#[source] std::io::Error),
     #[error("`/etc/resolv.conf` cannot be read")]
     ResolvConf(#[source] std::io::Error),
     #[error("no command was given")]

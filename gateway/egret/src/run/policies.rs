@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use gateway_sandbox::Prepared;
+use gateway_sandbox::{Prepared, ProtectError};
 use nix::unistd::{Uid, User};
 use policy_dialects::Context;
 use policy_model::{Diagnostic, Level, PodIdentity, Policy, Workload};
@@ -16,12 +16,15 @@ use crate::policy_files::{self, PolicyFile};
 use crate::render::{self, Look};
 use crate::run::failure::Failure;
 use crate::run::owner::{InForce, Request};
+use crate::run::sources::Sources;
 use crate::run::words::say;
 
 /// Where a run's policies are, and who the command is to them.
 #[derive(Debug)]
 pub(super) struct Policies {
     paths: Vec<PathBuf>,
+    /// Once the command is about to start.
+    sources: Option<Sources>,
     pod: PodIdentity,
 }
 
@@ -56,6 +59,7 @@ impl Policies {
             .collect();
         Self {
             paths: args.policy.clone(),
+            sources: None,
             pod: PodIdentity {
                 namespace: args.namespace.as_deref().map(Arc::from),
                 labels: (!labels.is_empty()).then_some(labels),
@@ -65,25 +69,28 @@ impl Policies {
         }
     }
 
-    /// The files and folders to watch.
-    pub(super) fn paths(&self) -> &[PathBuf] {
-        &self.paths
+    /// The files, folders and links to watch.
+    pub(super) fn watched(&self) -> Vec<PathBuf> {
+        self.sources
+            .as_ref()
+            .map(Sources::watched)
+            .unwrap_or_default()
     }
 
-    /// Settles what a later read may find, and says what the command must not change, or it would write its own rules: the
-    /// files that were found, and the folders that were named. A glob, or a folder that the command works in, stands for
-    /// the files found now and no later one.
-    pub(super) fn settle(&mut self, found: &Given) -> Vec<PathBuf> {
-        let working = std::env::current_dir().unwrap_or_default();
-        self.paths.retain(|path| {
-            path.is_dir()
-                && path
-                    .canonicalize()
-                    .is_ok_and(|path| !working.starts_with(path))
-        });
-        self.paths
-            .extend(found.files.iter().map(|file| file.path.clone()));
-        self.paths.clone()
+    /// Settles what a later read may find, and keeps it from the command, which could write its own rules otherwise.
+    ///
+    /// # Errors
+    ///
+    /// Where a file is gone again.
+    pub(super) fn settle(
+        &mut self,
+        found: &Given,
+        prepared: &mut Prepared,
+    ) -> Result<Vec<String>, ProtectError> {
+        let sources = Sources::settle(&self.paths, &found.files, prepared)?;
+        let warnings = sources.warnings(&found.files);
+        self.sources = Some(sources);
+        Ok(warnings)
     }
 
     /// Reads every file.
@@ -92,7 +99,16 @@ impl Policies {
     ///
     /// One that cannot be read, or holds anything that is refused: nothing of it may come into force then.
     pub(super) fn read(&self) -> Result<Given, Failure> {
-        let (files, errors) = policy_files::load(&self.paths);
+        let (files, errors) = match &self.sources {
+            None => policy_files::load(&self.paths),
+            Some(sources) => {
+                let (files, errors, strayed) = sources.load();
+                for line in strayed {
+                    say(&format!("egret run: {line}"));
+                }
+                (files, errors)
+            }
+        };
         if !errors.is_empty() {
             return Err(Failure::Files(errors));
         }

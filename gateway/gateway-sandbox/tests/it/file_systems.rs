@@ -214,6 +214,34 @@ fn what_is_protected_cannot_be_changed(attempt: &str) {
     );
 }
 
+/// `/run/one` is mounted on `/run/two`, too, and `/run/deep` in it.
+#[test_case("/run/one/policy", "echo open > /run/two/policy"; "a file by another mount")]
+#[test_case("/run/two/policy", "echo open > /run/one/policy"; "a file by the original")]
+#[test_case("/run/two", "echo open > /run/one/policy"; "a directory by another mount")]
+#[test_case("/run", "echo open > /run/one/deep/policy"; "a mount in a directory")]
+fn what_is_protected_is_so_wherever_it_is_mounted(path: &'static str, attempt: &'static str) {
+    if !is_root("what_is_protected_is_so_wherever_it_is_mounted") {
+        return;
+    }
+    in_own_mounts(move || {
+        for directory in ["/run/one/deep", "/run/two", "/run/deep"] {
+            fs::create_dir_all(directory).expect("a tmpfs");
+        }
+        for directory in ["/run/one", "/run/deep"] {
+            fs::write(format!("{directory}/policy"), "closed\n").expect("a tmpfs");
+        }
+        let none: Option<&str> = None;
+        for (from, to) in [("/run/one", "/run/two"), ("/run/deep", "/run/one/deep")] {
+            mount(Some(from), to, none, MsFlags::MS_BIND, none).expect("root");
+        }
+        let outcome = crate::held::run(&["--protect", path, "sh", "-c", attempt]);
+        assert!(outcome.stderr.contains("Read-only"), "{outcome:?}");
+        for policy in ["/run/one/policy", "/run/deep/policy"] {
+            assert_eq!(fs::read_to_string(policy).expect("it is there"), "closed\n");
+        }
+    });
+}
+
 #[test]
 fn the_working_directory_is_kept() {
     if !is_root("the_working_directory_is_kept") {
