@@ -9,8 +9,8 @@ use std::net::IpAddr;
 
 use dns_names::{Answer, Grammar, Name, NamePattern, Query, Transport, UpstreamEdns};
 use ebpf_logic::host::{HostMaps, HostPacket};
-use policy_dialects::Context;
-use policy_model::{Settings, Workload, World};
+use policy_dialects::{Context, Dialect, Others, Reading};
+use policy_model::{Diagnostic, Level, PodIdentity, Policy, Settings, Workload, World};
 
 /// Every function with the name of its corpus and its target.
 pub const TARGETS: &[(&str, fn(&[u8]))] = &[
@@ -19,7 +19,47 @@ pub const TARGETS: &[(&str, fn(&[u8]))] = &[
     ("dns_query", dns_query),
     ("name_pattern", name_pattern),
     ("packet", packet),
+    ("policy_compile", policy_compile),
+    ("policy_convert", policy_convert),
     ("policy_read", policy_read),
+    ("read_calico", read_calico),
+    ("read_cilium", read_cilium),
+    ("read_cluster_network_policy", read_cluster_network_policy),
+    ("read_native", read_native),
+    ("read_network_policy", read_network_policy),
+];
+
+/// What stands before an input that is the rest of an object: so that what is tried is a body, and not whether a kind is known.
+const KINDS: [(&str, &[&str]); 5] = [
+    ("networking.k8s.io/v1", &["NetworkPolicy"]),
+    (
+        "policy.networking.k8s.io/v1alpha2",
+        &["ClusterNetworkPolicy"],
+    ),
+    (
+        "cilium.io/v2",
+        &[
+            "CiliumNetworkPolicy",
+            "CiliumClusterwideNetworkPolicy",
+            "CiliumCIDRGroup",
+        ],
+    ),
+    (
+        "projectcalico.org/v3",
+        &[
+            "NetworkPolicy",
+            "GlobalNetworkPolicy",
+            "StagedNetworkPolicy",
+            "GlobalNetworkSet",
+            "Tier",
+            "HostEndpoint",
+            "Profile",
+        ],
+    ),
+    (
+        "egret.dev/v1alpha1",
+        &["EgressPolicy", "ClusterEgressPolicy", "EgressSet"],
+    ),
 ];
 
 /// A selector of Calico's: its canonical form is a selector too, the same one, and canonical.
@@ -147,29 +187,134 @@ pub fn policy_read(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else {
         return;
     };
-    let policy_dialects::Reading {
-        policies,
-        diagnostics,
-        ..
-    } = policy_dialects::read("fuzz.yaml", text, &Context::default());
+    let reading = read_text(text);
+    compile(&reading.policies);
+}
+
+/// What follows `apiVersion`, `kind` and a name in a NetworkPolicy.
+pub fn read_network_policy(input: &[u8]) {
+    read_bodies(input, 0);
+}
+
+/// The same in a ClusterNetworkPolicy, and in the two kinds before it.
+pub fn read_cluster_network_policy(input: &[u8]) {
+    read_bodies(input, 1);
+    for kind in ["AdminNetworkPolicy", "BaselineAdminNetworkPolicy"] {
+        read_body(input, "policy.networking.k8s.io/v1alpha1", kind);
+    }
+}
+
+/// The same in the kinds of Cilium.
+pub fn read_cilium(input: &[u8]) {
+    read_bodies(input, 2);
+}
+
+/// The same in the kinds of Calico.
+pub fn read_calico(input: &[u8]) {
+    read_bodies(input, 3);
+}
+
+/// The same in our own kinds.
+pub fn read_native(input: &[u8]) {
+    read_bodies(input, 4);
+}
+
+/// Policies and a cluster in one text: whatever the workload, two compilations are one, and an address has one verdict.
+pub fn policy_compile(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else {
+        return;
+    };
+    let context = Context {
+        others: Others::World,
+        ..Context::default()
+    };
+    let reading = policy_dialects::read("fuzz.yaml", text, &context);
+    let mut workloads = vec![Workload::command()];
+    for name in reading.cluster.pods.keys().take(3) {
+        let pod = PodIdentity::of_pod(&reading.cluster, name).expect("a pod of the cluster");
+        workloads.push(Workload::of_pod(pod, &reading.cluster));
+    }
+    let world = World {
+        cluster: reading.cluster.into(),
+        ..World::default()
+    };
+    for workload in workloads {
+        let compiled =
+            || policy_engine::compile(&reading.policies, &workload, &world, &Settings::default());
+        // A limit or a refusal is an answer too, and the same one each time.
+        match (compiled(), compiled()) {
+            (Ok(one), Ok(other)) => {
+                assert_eq!(one.ruleset.statics(), other.ruleset.statics());
+                assert_eq!(one.diagnostics, other.diagnostics);
+            }
+            (Err(one), Err(other)) => assert_eq!(one.to_string(), other.to_string()),
+            (one, other) => panic!("{:?} and then {:?}", one.err(), other.err()),
+        }
+    }
+}
+
+/// What is converted can be read, nothing of it is refused, and to convert it again loses nothing.
+pub fn policy_convert(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else {
+        return;
+    };
+    let reading = policy_dialects::read("fuzz.yaml", text, &Context::default());
+    let once = policy_dialects::convert(&reading.policies, &reading.cluster, Dialect::Native);
+    let again = policy_dialects::read("converted.yaml", &once.text, &Context::default());
+    let refused = |diagnostic: &&Diagnostic| {
+        diagnostic.level == Level::Refused && diagnostic.code != "no-object"
+    };
+    let wrong = again.diagnostics.iter().find(refused);
+    assert!(wrong.is_none(), "{wrong:#?}\n{}", once.text);
+    let twice = policy_dialects::convert(&again.policies, &again.cluster, Dialect::Native);
+    let lost = twice
+        .losses
+        .iter()
+        .find(|loss| loss.level == Level::Refused);
+    assert!(lost.is_none(), "{lost:#?}\n{}", once.text);
+}
+
+fn read_bodies(input: &[u8], dialect: usize) {
+    let (version, kinds) = KINDS[dialect];
+    for kind in kinds {
+        read_body(input, version, kind);
+    }
+}
+
+fn read_body(input: &[u8], version: &str, kind: &str) {
+    let Ok(text) = std::str::from_utf8(input) else {
+        return;
+    };
+    let head = format!("apiVersion: {version}\nkind: {kind}\n");
+    let text = if text.contains("metadata:") {
+        format!("{head}{text}")
+    } else {
+        format!("{head}metadata: {{name: default}}\n{text}")
+    };
+    compile(&read_text(&text).policies);
+}
+
+/// Reads a text, and holds the diagnostics to what each must have.
+fn read_text(text: &str) -> Reading {
+    let reading = policy_dialects::read("fuzz.yaml", text, &Context::default());
     // YAML breaks lines at a carriage return, too; and what is missing at the end is missing on the line after it.
     let breaks = text.matches(['\n', '\r']).count();
     let lines = u32::try_from(breaks).unwrap_or(u32::MAX).saturating_add(2);
-    for diagnostic in &diagnostics {
+    for diagnostic in &reading.diagnostics {
         assert!(!diagnostic.message.is_empty());
         assert!(
             (1..=lines).contains(&diagnostic.origin.line),
             "{diagnostic:?}"
         );
     }
-    let workload = Workload {
-        command: true,
-        ..Workload::default()
-    };
+    reading
+}
+
+fn compile(policies: &[Policy]) {
     // A limit or a refusal is an answer too.
     drop(policy_engine::compile(
-        &policies,
-        &workload,
+        policies,
+        &Workload::command(),
         &World::default(),
         &Settings::default(),
     ));
