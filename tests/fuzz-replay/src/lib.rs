@@ -4,6 +4,10 @@
 //! inputs it keeps lie in `tests/fuzz/corpus/`, and a test of this crate tries every one of them on stable. So the
 //! functions are here and not there. They panic on purpose where something does not hold, and in no other case.
 #![forbid(unsafe_code)]
+#![expect(
+    clippy::panic,
+    reason = "what an input must not break is told by a panic, to whoever looks for one"
+)]
 
 use std::net::IpAddr;
 
