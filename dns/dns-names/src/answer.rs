@@ -17,7 +17,8 @@ use survey::Survey;
 /// Keeps the upstream's octets. They are rewritten only where something has to go: addresses whose owner the question's
 /// aliases do not reach, and the address hints and `ech` of HTTPS and SVCB records. Everything else, types nobody here
 /// knows and DNSSEC records included, is passed on as it came; only id, flags, the question's case and TTLs are set per
-/// reply. The upstream's OPT record concerns one hop and is not kept, but for its extended errors.
+/// reply. A TTL says what was counted: 0 for one above 2^31 (RFC 2181 §8), and for an address no more than
+/// [`Address::ttl`]. The upstream's OPT record concerns one hop and is not kept, but for its extended errors.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// The message without its OPT record; the question in lower case or as the upstream wrote it.
@@ -118,11 +119,18 @@ impl Answer {
         };
         let Survey {
             mut resolution,
-            ttl_fields,
+            ttls,
             cache_ttl,
             ..
         } = survey;
         resolution.strays = strays;
+        let mut wire = wire;
+        for (at, ttl) in &ttls {
+            if let Some(field) = ttl_field(&mut wire, *at) {
+                *field = ttl.to_be_bytes();
+            }
+        }
+        let ttl_fields: Vec<u16> = ttls.into_iter().map(|(at, _)| at).collect();
         Ok(Self {
             wire: wire.into(),
             question_end,
@@ -230,13 +238,8 @@ impl Answer {
         query.restore_case(out);
         if age > 0 {
             for &at in &self.ttl_fields {
-                if let Some(field) = out
-                    .get_mut(usize::from(at)..)
-                    .and_then(|tail| tail.first_chunk_mut())
-                {
-                    *field = wire::effective_ttl(u32::from_be_bytes(*field))
-                        .saturating_sub(age)
-                        .to_be_bytes();
+                if let Some(field) = ttl_field(out, at) {
+                    *field = u32::from_be_bytes(*field).saturating_sub(age).to_be_bytes();
                 }
             }
         }
@@ -284,6 +287,10 @@ impl Answer {
         }
         flags
     }
+}
+
+fn ttl_field(wire: &mut [u8], at: u16) -> Option<&mut [u8; 4]> {
+    wire.get_mut(usize::from(at)..)?.first_chunk_mut()
 }
 
 /// Whether a reply fitted.

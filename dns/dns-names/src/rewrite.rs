@@ -1,6 +1,7 @@
 //! Takes records, or parts of records, out of a message. Compression pointers make that a re-encoding, which
 //! hickory-proto does; a message it cannot read is not passed on.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use hickory_proto::ProtoError;
@@ -72,6 +73,7 @@ pub(crate) fn remove_addresses(
     message: &[u8],
     addresses: &[IpAddr],
 ) -> Result<Vec<u8>, RewriteError> {
+    let addresses: BTreeSet<IpAddr> = addresses.iter().copied().collect();
     let stays = |record: &Record| address_of(record).is_none_or(|ip| !addresses.contains(&ip));
     edit(message, |message| {
         message.answers.retain(stays);

@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::AnswerError;
@@ -13,7 +14,8 @@ use crate::wire::{self, CLASS_IN, Header, RawRecord, Section, effective_ttl, fla
 pub(super) struct Survey {
     pub(super) rcode: Rcode,
     pub(super) resolution: Resolution,
-    pub(super) ttl_fields: Vec<u16>,
+    /// Where the TTLs stand, and what is to stand there: see [`counted`].
+    pub(super) ttls: Vec<(u16, u32)>,
     pub(super) cache_ttl: Option<u32>,
     pub(super) errors: Vec<ExtendedError>,
     /// Parameters of HTTPS and SVCB records that must not be passed on.
@@ -27,7 +29,8 @@ pub(super) struct Survey {
 #[derive(Default)]
 struct Walk {
     records: Vec<Record>,
-    ttl_fields: Vec<u16>,
+    /// Where each TTL stands, what it says, and of what address of the answer section.
+    ttls: Vec<(u16, u32, Option<IpAddr>)>,
     answer_ttl: Option<u32>,
     answers_question: bool,
     negative_ttl: Option<u32>,
@@ -64,7 +67,7 @@ impl Survey {
         }
         let Walk {
             records,
-            ttl_fields,
+            ttls,
             answer_ttl,
             answers_question,
             negative_ttl,
@@ -87,8 +90,8 @@ impl Survey {
         let opt_inside = opt.as_ref().is_some_and(|opt| opt.end != records_end);
         Ok(Self {
             rcode,
+            ttls: counted(ttls, &resolution),
             resolution,
-            ttl_fields,
             cache_ttl,
             hints,
             opt_start: opt.as_ref().map(|opt| opt.start).filter(|_| !opt_inside),
@@ -109,8 +112,9 @@ impl Walk {
         if record.record_type == RecordType::OPT {
             return self.visit_opt(record);
         }
+        let ttl = effective_ttl(record.ttl);
         match u16::try_from(record.ttl_at) {
-            Ok(at) => self.ttl_fields.push(at),
+            Ok(at) => self.ttls.push((at, ttl, None)),
             Err(_beyond) => self.malformed = true,
         }
         if matches!(record.record_type, RecordType::HTTPS | RecordType::SVCB) {
@@ -119,7 +123,6 @@ impl Walk {
         if record.class != CLASS_IN {
             return;
         }
-        let ttl = effective_ttl(record.ttl);
         match record.section {
             Section::Answer => {
                 self.answer_ttl = Some(self.answer_ttl.map_or(ttl, |known| known.min(ttl)));
@@ -153,6 +156,9 @@ impl Walk {
                 .map(RecordData::Alias),
             RecordType(_) => return,
         };
+        if let (Some(RecordData::Address(ip)), Some((.., of))) = (&data, self.ttls.last_mut()) {
+            *of = Some(*ip);
+        }
         match (data, self.owner_of(record)) {
             (Some(data), Some(owner)) => self.records.push(Record { owner, ttl, data }),
             (None, _) | (_, None) => self.malformed = true,
@@ -184,4 +190,18 @@ impl Walk {
             errors: reply::read_extended_errors(record.rdata),
         });
     }
+}
+
+/// What each TTL of the answer that leaves is to say. An address lasts no longer for the client than it was counted: a
+/// client that was told more would still use it when it is closed. Nothing is raised.
+fn counted(ttls: Vec<(u16, u32, Option<IpAddr>)>, resolution: &Resolution) -> Vec<(u16, u32)> {
+    let of_address: HashMap<IpAddr, u32> = resolution
+        .addresses
+        .iter()
+        .map(|address| (address.ip, address.ttl))
+        .collect();
+    let least = |ttl: u32, ip: IpAddr| of_address.get(&ip).map_or(ttl, |known| ttl.min(*known));
+    ttls.into_iter()
+        .map(|(at, ttl, ip)| (at, ip.map_or(ttl, |ip| least(ttl, ip))))
+        .collect()
 }

@@ -239,6 +239,52 @@ fn an_aged_reply_counts_down_and_is_not_authoritative() {
     assert!(!reply.metadata.authoritative && !reply.metadata.authentic_data);
 }
 
+/// A client that is told more than was counted uses an address that is closed.
+#[test_case(&["a. 4294967295 A 192.0.2.1"], 0 => vec![0]; "all bits")]
+#[test_case(&["a. 2147483648 A 192.0.2.1"], 0 => vec![0]; "the upper bit alone")]
+#[test_case(&["a. 2147483647 A 192.0.2.1"], 0 => vec![2_147_483_647]; "the most there is")]
+#[test_case(&["a. 4294967295 A 192.0.2.1"], 20 => vec![0]; "all bits, from the cache")]
+#[test_case(&["a. 60 A 192.0.2.1", "a. 30 A 192.0.2.2"], 0 => vec![30, 30]; "the least of a set")]
+#[test_case(&["a. 20 CNAME b.", "b. 300 A 192.0.2.1"], 5 => vec![15, 15]; "the least of a chain")]
+#[test_case(&["a. 60 CNAME b.", "a. 9 A 192.0.2.1", "b. 70 A 192.0.2.1"], 0 => vec![60, 9, 60]; "nothing is raised")]
+#[test_case(&["a. 60 A 192.0.2.1", "a. 4294967295 TYPE65280 x"], 0 => vec![60, 0]; "no address")]
+fn the_ttl_that_leaves_is_the_one_that_was_counted(lines: &[&str], age: u32) -> Vec<u32> {
+    let asked = query("a", RecordType::A);
+    let read = Answer::read(&answer(&asked, lines), &asked).expect("an answer");
+    let mut out = Vec::new();
+    read.write_reply(&asked, age, Transport::Tcp, None, &mut out);
+    raw_ttls(&out, read.question_end)
+}
+
+#[test]
+fn a_rewritten_answer_says_the_ttl_that_was_counted() {
+    let asked = query("a", RecordType::A);
+    let lines = [
+        "x. 60 A 192.0.2.9",
+        "a. 20 CNAME b.",
+        "b. 4294967295 A 192.0.2.1",
+        "b. 50 A 192.0.2.2",
+    ];
+    let read = Answer::read(&answer(&asked, &lines), &asked).expect("an answer");
+    let read = read
+        .without(&["192.0.2.2".parse().expect("IPv4")])
+        .expect("rewritten");
+    let mut out = Vec::new();
+    read.write_reply(&asked, 0, Transport::Tcp, None, &mut out);
+    assert_eq!(raw_ttls(&out, read.question_end), [20, 0]);
+}
+
+/// As they stand there, whatever a reader makes of them.
+fn raw_ttls(message: &[u8], question_end: usize) -> Vec<u32> {
+    let header = Header::read(message).expect("a header");
+    let mut ttls = Vec::new();
+    wire::for_each_record(message, &header, question_end, |record| {
+        ttls.push(record.ttl)
+    })
+    .expect("records");
+    ttls
+}
+
 #[test]
 fn the_upstreams_opt_record_stays_behind_and_its_words_do_not() {
     let asked = query("a", RecordType::A);
