@@ -62,6 +62,7 @@ codes! {
     FQDN_IN_CLUSTER = Lint "fqdn-in-cluster" "a rule names a host of the cluster's own zone";
     ALLOW_OPENS_GUARD = Lint "allow-opens-guard" "a rule opens a guarded metadata address";
     GUARD_STAYS_CLOSED = Lint "guard-stays-closed" "a rule covers a guarded metadata address and does not open it";
+    COVERS_HOST = Lint "covers-host" "a native block covers the machine itself, for a command that shares its network";
     DNS_NOT_ALLOWED = Lint "dns-not-allowed" "workloads are denied what no rule allows, are allowed what is reached by name, and may ask no DNS server";
     DNS_NODE_LOCAL = Lint "dns-node-local" "a rule for DNS means pods, and pods of this cluster ask a cache on their node";
     ORDER_TIE = Lint "order-tie" "two policies have one rank and decide differently, so the one whose name comes first decides";

@@ -6,6 +6,7 @@ mod families;
 mod guards;
 mod meeting;
 mod names;
+mod own_host;
 mod service_ports;
 mod ties;
 mod unreachable;
@@ -22,6 +23,7 @@ pub(crate) fn lint(policies: &[Policy], findings: &mut Findings) {
     for policy in policies {
         guards::lint(policy, findings);
         names::lint(policy, findings);
+        own_host::lint(policy, findings);
     }
     unreachable::lint(policies, findings);
 }

@@ -59,6 +59,29 @@ fn deny_rules_of_a_namespace_come_before_its_allows() {
     assert_eq!(found, [("shadowed-rule", 6), ("native-deny-first", 7)]);
 }
 
+#[test_case("cidr: 0.0.0.0/0", true; "all of ipv4")]
+#[test_case("cidr: \"::/0\"", true; "all of ipv6")]
+#[test_case("cidr: 64.0.0.0/2", true; "a part with loopback in it")]
+#[test_case("cidr: 0.0.0.0/0, scope: outside", false; "outside")]
+#[test_case("cidr: 0.0.0.0/0, except: [127.0.0.0/8]", false; "without loopback")]
+#[test_case("cidr: 127.0.0.0/8", false; "loopback itself, which is meant")]
+#[test_case("cidr: 128.0.0.0/1", false; "a part without it")]
+#[test_case("cidr: \"2000::/3\"", false; "a part of ipv6 without it")]
+#[test_case("entity: world", false; "the world")]
+fn blocks_that_cover_the_machine_itself(peer: &str, expected: bool) {
+    let rule = format!("action: Allow, to: [{{{peer}}}]");
+    let found = lints(&[&rule]).contains(&("covers-host", 1));
+    assert_eq!(found, expected);
+    let deny = format!("action: Deny, to: [{{{peer}}}]");
+    assert_eq!(lints(&[&deny]), [], "a Deny only closes");
+}
+
+#[test]
+fn pods_have_a_loopback_of_their_own() {
+    let text = "apiVersion: egret.dev/v1alpha1\nkind: EgressPolicy\nmetadata: {name: p, namespace: shop}\nspec:\n  subject: {pods: {matchLabels: {app: a}}}\n  egress: [{action: Allow, to: [{cidr: 0.0.0.0/0}]}]\n";
+    assert_eq!(read("p.yaml", text, &Context::default()).diagnostics, []);
+}
+
 #[test_case("*.com", "wildcard-wide"; "a top-level zone")]
 #[test_case("**.amazonaws.com", "wildcard-wide"; "a zone of everybody's")]
 #[test_case("*", "wildcard-wide"; "every name")]
