@@ -22,11 +22,26 @@ spec:
             "http 169.254.169.254:80/",
             "http [fd00:ec2::254]:80/",
             "http [::ffff:169.254.169.254]:80/",
+            "http [64:ff9b::169.254.169.254]:80/",
+            "http [64:ff9b:1::169.254.169.254]:80/",
+            "http [2002:a9fe:a9fe::1]:80/",
+            "http [::169.254.169.254]:80/",
+            "http [::ffff:0:169.254.169.254]:80/",
             "http 198.51.100.66:80/",
         ]);
         assert_eq!(
             outcome.told(),
-            ["EPERM", "EPERM", "EPERM", "forbidden 198.51.100.66/"],
+            [
+                "EPERM",
+                "EPERM",
+                "EPERM",
+                "EPERM",
+                "EPERM",
+                "EPERM",
+                "EPERM",
+                "EPERM",
+                "forbidden 198.51.100.66/"
+            ],
             "{outcome:#?}"
         );
         assert_eq!(lab.internet.packets_to(METADATA).unwrap(), []);

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use policy_model::Time;
+use policy_model::{Guarded, Time};
 
 use crate::compile::clauses::ClausePeer;
 use crate::faults::{Fault, is_on};
@@ -116,7 +116,7 @@ impl Ruleset {
             return true;
         }
         let shape = self.node(ip).shape;
-        if self.shape(shape).facts.metadata {
+        if self.shape(shape).facts.metadata || self.world.guarded(ip) == Some(Guarded::Metadata) {
             return self.opener(Ruling::Enforced, shape).is_some();
         }
         rules.may_hold(&self.world, ip) || self.any_allows_private(rules)

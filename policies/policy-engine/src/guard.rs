@@ -1,7 +1,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use policy_model::{METADATA_ADDRESSES, METADATA_NAMES, Preset, Protocol};
+use policy_model::{METADATA_NAMES, Preset, Protocol};
 
 use crate::port_list::PortKey;
 
@@ -132,21 +132,6 @@ impl GuardFacts {
             .into_iter()
             .chain(self.resolver_ports.iter().copied())
     }
-}
-
-/// The guarded addresses: the list and, for IPv4, its form behind a NAT64 (RFC 6052, well-known prefix).
-pub(crate) fn metadata_addresses() -> impl Iterator<Item = IpAddr> {
-    METADATA_ADDRESSES.into_iter().flat_map(|address| {
-        let translated = match address {
-            IpAddr::V4(v4) => {
-                let [a, b, c, d] = v4.octets();
-                let (high, low) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
-                Some(v6([0x64, 0xff9b, 0, 0, 0, 0, high, low]))
-            }
-            IpAddr::V6(_) => None,
-        };
-        std::iter::once(address).chain(translated)
-    })
 }
 
 /// The presets a guarded name stands for; nothing for every other name.

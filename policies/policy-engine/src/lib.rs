@@ -13,7 +13,7 @@
 //! Bands, tiers, policies, rules, in that order; the first Allow, Deny or Pass ends a tier. Before them stands the guard
 //! tier, where [`Settings::guards`](policy_model::Settings::guards) is on:
 //!
-//! - **Metadata** ([`policy_model::METADATA_ADDRESSES`], and their NAT64 forms) is closed on every port but 53, which is
+//! - **Metadata** ([`policy_model::metadata_prefixes`]) is closed on every port but 53, which is
 //!   the DNS server of some clouds and an ordinary flow. It is opened, for the ports they say, by the Allow rules that
 //!   [`OpenedBy`](policy_model::OpenedBy) admits; what they allow is then decided by the walk as always.
 //! - **DNS around the filter**, where names are filtered: port 53 of servers that are not known resolvers, port 853, and

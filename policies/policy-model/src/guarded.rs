@@ -3,11 +3,15 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
+use crate::preset::METADATA_ADDRESSES;
+
 /// What an address is that a name of the outside may not stand for it (DNS rebinding).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Guarded {
-    /// 127.0.0.0/8, ::1, and 0.0.0.0/8 and ::, which Linux connects to the machine itself.
+    /// 127.0.0.0/8, ::1.
     Loopback,
+    /// 0.0.0.0/8 and ::, which Linux connects to the machine itself.
+    Unspecified,
     /// One of this machine's own addresses.
     Host,
     /// A cloud's metadata or credential service.
@@ -16,8 +20,9 @@ pub enum Guarded {
     LinkLocal,
     /// RFC 1918, RFC 6598 (carrier NAT), RFC 4193, and fec0::/10 of old (RFC 3879), which some still route.
     Private,
-    /// Multicast and broadcast.
     Multicast,
+    /// 255.255.255.255.
+    Broadcast,
     /// A pod, node or Service.
     Cluster,
 }
@@ -27,11 +32,13 @@ impl Guarded {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Loopback => "loopback",
+            Self::Unspecified => "unspecified",
             Self::Host => "host",
             Self::Metadata => "metadata",
             Self::LinkLocal => "link-local",
             Self::Private => "private",
             Self::Multicast => "multicast",
+            Self::Broadcast => "broadcast",
             Self::Cluster => "cluster",
         }
     }
@@ -39,11 +46,12 @@ impl Guarded {
     pub(crate) fn of_v4(ip: Ipv4Addr) -> Option<Self> {
         let [a, b, ..] = ip.octets();
         match (a, b) {
-            (0 | 127, _) => Some(Self::Loopback),
+            (0, _) => Some(Self::Unspecified),
+            (127, _) => Some(Self::Loopback),
             (169, 254) => Some(Self::LinkLocal),
             (10, _) | (172, 16..=31) | (192, 168) | (100, 64..=127) => Some(Self::Private),
             (224..=239, _) => Some(Self::Multicast),
-            _ if ip.is_broadcast() => Some(Self::Multicast),
+            _ if ip.is_broadcast() => Some(Self::Broadcast),
             _ => None,
         }
     }
@@ -109,6 +117,16 @@ pub(crate) fn translations(net: IpNet) -> impl Iterator<Item = IpNet> {
     })
 }
 
+/// Every prefix that leads to a metadata service and to nothing else: the addresses, and the forms of the IPv4 ones in
+/// IPv6 that are prefixes. What [`embedded_v4`] reads at the end of an address behind a head that is not fixed (Teredo, and
+/// RFC 8215 behind its first /96) is none.
+pub fn metadata_prefixes() -> impl Iterator<Item = IpNet> {
+    METADATA_ADDRESSES
+        .into_iter()
+        .map(IpNet::from)
+        .flat_map(|net| std::iter::once(net).chain(translations(net)))
+}
+
 const fn v4(a: u8, b: u8) -> IpAddr {
     IpAddr::V4(Ipv4Addr::new(a, b, 0, 0))
 }
@@ -138,5 +156,27 @@ pub(crate) fn embedded_v4(ip: Ipv6Addr) -> Option<Ipv4Addr> {
         (0, 0, 0) if d == 0 && e == 0xffff && f == 0 => Some(join(g, h)),    // SIIT, RFC 2765
         (0, 0, 0) if d == 0 && e == 0 && f == 0 => Some(join(g, h)),         // compatible, RFC 4291
         (_, _, _) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_of_a_metadata_address_leads_to_it() {
+        for prefix in metadata_prefixes() {
+            let inside = [prefix.network(), prefix.broadcast()];
+            for ip in inside {
+                let found = match ip {
+                    IpAddr::V6(v6) if !METADATA_ADDRESSES.contains(&ip) => {
+                        embedded_v4(v6).map(IpAddr::V4)
+                    }
+                    IpAddr::V4(_) | IpAddr::V6(_) => Some(ip),
+                };
+                let known = found.is_some_and(|ip| METADATA_ADDRESSES.contains(&ip));
+                assert!(known, "{prefix}: {ip} leads to {found:?}");
+            }
+        }
     }
 }

@@ -36,7 +36,7 @@ pub use cluster_map::ClusterMap;
 pub use diagnostic::{Diagnostic, Level};
 pub use endpoint::{Endpoint, EndpointScope};
 pub use expression::{Expression, LabelValue};
-pub use guarded::Guarded;
+pub use guarded::{Guarded, metadata_prefixes};
 pub use origin::{ObjectRef, Origin};
 pub use peer::{
     Block, EndpointPeer, Entity, FqdnBy, FqdnPeer, Peer, PodPeer, Scope, ServicePeer, ServiceRef,

@@ -123,6 +123,7 @@ impl World {
     fn guarded_itself(&self, ip: IpAddr) -> Option<Guarded> {
         match self.class_of(ip) {
             _ if METADATA_ADDRESSES.contains(&ip) => Some(Guarded::Metadata),
+            DestinationClass::Loopback if ip.is_unspecified() => Some(Guarded::Unspecified),
             DestinationClass::Loopback => Some(Guarded::Loopback),
             DestinationClass::Host => Some(Guarded::Host),
             DestinationClass::Pod | DestinationClass::Node | DestinationClass::Service => {
@@ -149,7 +150,11 @@ mod tests {
     #[test_case("100.64.0.1", Some(Guarded::Private); "rfc 6598")]
     #[test_case("100.128.0.1", None; "beyond rfc 6598")]
     #[test_case("127.0.0.2", Some(Guarded::Loopback); "loopback")]
-    #[test_case("0.0.0.0", Some(Guarded::Loopback); "unspecified")]
+    #[test_case("0.0.0.0", Some(Guarded::Unspecified); "unspecified")]
+    #[test_case("0.1.2.3", Some(Guarded::Unspecified); "this network")]
+    #[test_case("::", Some(Guarded::Unspecified); "v6 unspecified")]
+    #[test_case("255.255.255.255", Some(Guarded::Broadcast); "broadcast")]
+    #[test_case("64:ff9b::ffff:ffff", Some(Guarded::Broadcast); "translated broadcast")]
     #[test_case("169.254.1.1", Some(Guarded::LinkLocal); "link local")]
     #[test_case("168.63.129.16", Some(Guarded::Metadata); "metadata on a public address")]
     #[test_case("198.51.100.9", Some(Guarded::Host); "this host")]

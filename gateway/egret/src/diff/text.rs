@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 use policy_engine::{
     Change, Destination, Judged, NamedBy, Names, Reason, Region, Rulings, Verdict, What,
 };
-use policy_model::{Level, METADATA_ADDRESSES, PortMatch, Ports, Protocol, Resolver};
+use policy_model::{Level, PortMatch, Ports, Protocol, Resolver, metadata_prefixes};
 
 use super::{Comparison, Group, widens};
 use crate::explain::place;
@@ -315,7 +315,7 @@ fn listed(items: &[String], others: &str) -> String {
 }
 
 /// What has an address, by the words of a test file.
-struct Objects(BTreeMap<IpAddr, String>);
+struct Objects(BTreeMap<IpNet, String>);
 
 impl Objects {
     /// The widest first; addresses of one object together.
@@ -324,15 +324,14 @@ impl Objects {
         let mut told: Vec<(String, Option<&str>, usize)> = Vec::new();
         for net in nets {
             let single = net.prefix_len() == net.max_prefix_len();
-            let object = self.0.get(&net.addr()).filter(|_| single);
-            let object = object.map(String::as_str);
+            let object = self.0.get(&net).map(String::as_str);
             let known = told
                 .iter_mut()
                 .find(|(_, of, _)| object.is_some() && *of == object);
             match known {
                 Some((_, _, more)) => *more += 1,
                 None if single => told.push((net.addr().to_string(), object, 0)),
-                None => told.push((net.to_string(), None, 0)),
+                None => told.push((net.to_string(), object, 0)),
             }
         }
         let texts = told
@@ -353,42 +352,44 @@ impl Objects {
     }
 
     fn of(comparison: &Comparison) -> Self {
-        let mut objects: BTreeMap<IpAddr, String> = METADATA_ADDRESSES
-            .into_iter()
-            .flat_map(|ip| [Some(ip), behind_nat64(ip)])
-            .flatten()
-            .map(|ip| (ip, "metadata".to_owned()))
+        let mut objects: BTreeMap<IpNet, String> = metadata_prefixes()
+            .map(|net| (net, "metadata".to_owned()))
             .collect();
         // What is so now counts.
         for side in [&comparison.old, &comparison.new] {
             let world = &side.scene.world;
             let resolvers = world.resolvers.iter();
-            objects.extend(resolvers.map(|one| (one.address, "resolver".to_owned())));
+            objects.extend(resolvers.map(|one| (one.address.into(), "resolver".to_owned())));
             let own = world.host_addresses.iter();
-            objects.extend(own.map(|ip| (*ip, "this host".to_owned())));
+            objects.extend(own.map(|ip| (IpNet::from(*ip), "this host".to_owned())));
             let cluster = side.scene.cluster();
             let pods = cluster.pods.iter().filter(|(_, pod)| !pod.host_network);
             for ((namespace, name), pod) in pods {
                 let called = visible(&format!("pod {namespace}/{name}"));
-                objects.extend(pod.addresses.iter().map(|ip| (*ip, called.clone())));
+                objects.extend(
+                    pod.addresses
+                        .iter()
+                        .map(|ip| (IpNet::from(*ip), called.clone())),
+                );
             }
             for ((namespace, name), service) in &cluster.services {
                 let called = visible(&format!("service {namespace}/{name}"));
-                objects.extend(service.addresses.iter().map(|ip| (*ip, called.clone())));
+                objects.extend(
+                    service
+                        .addresses
+                        .iter()
+                        .map(|ip| (IpNet::from(*ip), called.clone())),
+                );
             }
             for (name, node) in &cluster.nodes {
                 let called = visible(&format!("node {name}"));
-                objects.extend(node.addresses.iter().map(|ip| (*ip, called.clone())));
+                objects.extend(
+                    node.addresses
+                        .iter()
+                        .map(|ip| (IpNet::from(*ip), called.clone())),
+                );
             }
         }
         Self(objects)
     }
-}
-
-/// The form of an IPv4 address that the guards know too (RFC 6052).
-fn behind_nat64(ip: IpAddr) -> Option<IpAddr> {
-    let IpAddr::V4(ip) = ip else { return None };
-    let [a, b, c, d] = ip.octets();
-    let (high, low) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
-    Some(Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, high, low).into())
 }

@@ -352,7 +352,8 @@ fn opening_a_guard_is_reported_and_so_is_not_opening_it() {
         [
             "allow-opens-guard",
             "allow-opens-guard",
-            "guard-stays-closed"
+            "guard-stays-closed",
+            "covers-host"
         ]
     );
     let (_, diagnostics) = read_text(&policy("egress:\n- toCIDR: [169.254.169.254/32]\n"));

@@ -3,11 +3,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
-use policy_model::{Block, DestinationClass, Scope, World};
+use policy_model::{Block, DestinationClass, Scope, World, metadata_prefixes};
 
 use super::clauses::ClausePeer;
 use crate::faults::{Fault, is_on};
-use crate::guard::{DOH_ADDRESSES, metadata_addresses};
+use crate::guard::DOH_ADDRESSES;
 use crate::limits::{LimitError, MAX_OVERLAPS, MAX_PREFIXES};
 use crate::ruleset::Ruleset;
 
@@ -131,7 +131,7 @@ fn named_prefixes(ruleset: &Ruleset, changes: &Changes) -> BTreeSet<IpNet> {
         nets.extend(prefixes_of_classes(world));
     }
     if ruleset.settings.guards {
-        nets.extend(metadata_addresses().map(IpNet::from));
+        nets.extend(metadata_prefixes());
         if ruleset.filters_in_any_ruling() {
             nets.extend(DOH_ADDRESSES.map(IpNet::from));
         }

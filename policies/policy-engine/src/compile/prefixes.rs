@@ -2,11 +2,11 @@
 use std::collections::HashMap;
 
 use ipnet::IpNet;
-use policy_model::{DestinationClass, World};
+use policy_model::{DestinationClass, World, metadata_prefixes};
 
 use super::clauses::ClausePeer;
 use super::nesting::{Nested, nest};
-use crate::guard::{DOH_ADDRESSES, GuardFacts, metadata_addresses};
+use crate::guard::{DOH_ADDRESSES, GuardFacts};
 use crate::limits::LimitError;
 use crate::lists::{ListId, Lists};
 use crate::numbering::number;
@@ -132,8 +132,16 @@ impl Everywhere {
 }
 
 fn facts_of(ruleset: &Ruleset, net: IpNet) -> GuardFacts {
-    if !ruleset.settings.guards || net.prefix_len() != net.max_prefix_len() {
+    if !ruleset.settings.guards {
         return GuardFacts::default();
+    }
+    // Not every form of a metadata address is a single address.
+    let metadata = metadata_prefixes().any(|prefix| prefix.contains(&net));
+    if net.prefix_len() != net.max_prefix_len() {
+        return GuardFacts {
+            metadata,
+            ..GuardFacts::default()
+        };
     }
     let ip = net.addr();
     let mut resolver_ports: Vec<u16> = ruleset
@@ -147,7 +155,7 @@ fn facts_of(ruleset: &Ruleset, net: IpNet) -> GuardFacts {
     resolver_ports.sort_unstable();
     resolver_ports.dedup();
     GuardFacts {
-        metadata: metadata_addresses().any(|address| address == ip),
+        metadata,
         doh: ruleset.filters_in_any_ruling() && DOH_ADDRESSES.contains(&ip),
         resolver_ports,
     }

@@ -245,15 +245,28 @@ fn fqdn_matches(fqdn: &FqdnPeer, question: &Name, chain: &[Name]) -> bool {
 pub(super) fn is_metadata(flow: &Flow) -> bool {
     let dns = flow.port == 53 && tcp_or_udp(flow);
     let ip = bits(flow.ip);
-    // 64:ff9b::/96, RFC 6052.
-    let translated = |address: &IpAddr| match address {
-        IpAddr::V4(v4) => (0x64_ff9b << 96) | u128::from(v4.to_bits()),
-        IpAddr::V6(_) => bits(*address),
-    };
-    let guarded = METADATA_ADDRESSES
-        .iter()
-        .any(|address| bits(*address) == ip || translated(address) == ip);
+    let inside = written_into(ip);
+    let guarded = METADATA_ADDRESSES.iter().any(|address| match address {
+        IpAddr::V4(v4) => inside == Some(u128::from(v4.to_bits())),
+        IpAddr::V6(v6) => v6.to_bits() == ip,
+    });
     guarded && !dns
+}
+
+/// The IPv4 address that an address spells at a fixed place: mapped, compatible, SIIT, the first /96 of either NAT64
+/// prefix, 6to4.
+fn written_into(ip: u128) -> Option<u128> {
+    const FIXED: [u128; 5] = [
+        0xffff,
+        0,
+        0xffff_0000,
+        0x64_ff9b << 64,
+        0x64_ff9b_0001 << 48,
+    ];
+    if FIXED.contains(&(ip >> 32)) {
+        return Some(ip & 0xffff_ffff);
+    }
+    (ip >> 112 == 0x2002).then_some((ip >> 80) & 0xffff_ffff)
 }
 
 fn is_of_preset(preset: Preset, flow: &Flow) -> bool {

@@ -19,6 +19,11 @@ fn everything() -> Vec<Policy> {
 #[test_case("169.254.169.254"; "shared")]
 #[test_case("::ffff:169.254.169.254"; "mapped")]
 #[test_case("64:ff9b::a9fe:a9fe"; "nat64")]
+#[test_case("64:ff9b:1::a9fe:a9fe"; "local nat64")]
+#[test_case("2002:a9fe:a9fe::1"; "6to4")]
+#[test_case("2002:a83f:8110:7::"; "6to4 of another")]
+#[test_case("::a9fe:a9fe"; "compatible")]
+#[test_case("::ffff:0:a9fe:a9fe"; "siit")]
 #[test_case("fd00:ec2::254"; "aws v6")]
 #[test_case("169.254.170.2"; "ecs")]
 #[test_case("169.254.170.23"; "eks")]
@@ -50,6 +55,26 @@ fn the_rest_of_link_local_is_not_metadata() {
     ] {
         assert_eq!(held.tcp(address, 80), Allow, "{address}");
     }
+}
+
+#[test_case("2002:a9fe:a9fd::1"; "6to4 of a neighbour")]
+#[test_case("2002:a9fe::1"; "6to4 of the network")]
+#[test_case("::a9fe:a9fd"; "compatible with a neighbour")]
+#[test_case("64:ff9b:1:a9fe:a9fe::"; "another head of rfc 8215")]
+fn a_form_of_another_address_is_not_metadata(address: &str) {
+    assert_eq!(Held::by(&everything()).tcp(address, 80), Allow);
+}
+
+#[test]
+fn a_full_address_of_an_admin_opens_one_address_of_6to4_and_no_other() {
+    let admin = policy(
+        "a",
+        TierRef::kube_admin(),
+        vec![allow(net("2002:a9fe:a9fe::1/128"))],
+    );
+    let mut held = Held::by(&[admin, everything().remove(0)]);
+    assert_eq!(held.tcp("2002:a9fe:a9fe::1", 80), Allow);
+    assert_eq!(held.why("2002:a9fe:a9fe::2", 80), "guard-metadata");
 }
 
 #[test]
