@@ -136,10 +136,16 @@ fn is_stub(ip: IpAddr) -> bool {
     matches!(ip, IpAddr::V4(v4) if matches!(v4.octets(), [127, 0, 0, 53 | 54]))
 }
 
+/// Whether an address can be one server's: no address at all, a group or everybody is not.
+fn is_server(ip: IpAddr) -> bool {
+    let ip = ip.to_canonical();
+    !ip.is_unspecified() && !ip.is_multicast() && ip != IpAddr::V4(Ipv4Addr::BROADCAST)
+}
+
 /// A text is not an upstream.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{text}` is not an upstream: write an address with or without a port, as 192.0.2.1, 192.0.2.1:53 or [2001:db8::1]:53"
+    "`{text}` is not an upstream: write a server's address with or without a port, as 192.0.2.1, 192.0.2.1:53 or [2001:db8::1]:53"
 )]
 pub struct UpstreamSyntaxError {
     text: String,
@@ -164,7 +170,7 @@ pub fn parse_upstream(text: &str) -> Result<SocketAddr, UpstreamSyntaxError> {
         .map(|ip| SocketAddr::new(ip, DOMAIN));
     address
         .or_else(|| text.parse().ok())
-        .filter(|address| address.port() != 0)
+        .filter(|address| address.port() != 0 && is_server(address.ip()))
         .ok_or_else(|| UpstreamSyntaxError {
             text: text.to_owned(),
         })
@@ -183,6 +189,10 @@ mod tests {
     #[test_case("[2001:db8::1]:5353" => Ok("[2001:db8::1]:5353".to_owned()); "v6 and port")]
     #[test_case("dns.example.com" => Err(UpstreamSyntaxError { text: "dns.example.com".to_owned() }); "a name")]
     #[test_case("192.0.2.1:0" => Err(UpstreamSyntaxError { text: "192.0.2.1:0".to_owned() }); "port zero")]
+    #[test_case("0.0.0.0" => Err(UpstreamSyntaxError { text: "0.0.0.0".to_owned() }); "unspecified")]
+    #[test_case("[::]:53" => Err(UpstreamSyntaxError { text: "[::]:53".to_owned() }); "v6 unspecified")]
+    #[test_case("224.0.0.251:5353" => Err(UpstreamSyntaxError { text: "224.0.0.251:5353".to_owned() }); "a group")]
+    #[test_case("255.255.255.255" => Err(UpstreamSyntaxError { text: "255.255.255.255".to_owned() }); "everybody")]
     #[test_case("" => Err(UpstreamSyntaxError { text: String::new() }); "nothing")]
     fn upstream_syntax(text: &str) -> Result<String, UpstreamSyntaxError> {
         parse_upstream(text).map(|address| address.to_string())

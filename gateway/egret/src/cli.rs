@@ -1,9 +1,11 @@
 //! The command line, as text and types: nothing here acts.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 /// Hold a workload's outbound traffic to the names its policies allow.
 #[derive(Debug, Parser)]
@@ -66,10 +68,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "K=V,…", value_delimiter = ',', value_parser = parse_label)]
     pub labels: Vec<(String, String)>,
     /// Namespace of the command, for the same
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = parse_namespace)]
     pub namespace: Option<String>,
     /// ServiceAccount of the command, for the same
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = parse_account)]
     pub service_account: Option<String>,
     /// Leave the sockets of container runtimes and the system bus reachable (they lead out: see SECURITY.md)
     #[arg(long)]
@@ -134,10 +136,10 @@ pub struct ExplainArgs {
     #[arg(long, value_name = "K=V,…", value_delimiter = ',', value_parser = parse_label)]
     pub labels: Vec<(String, String)>,
     /// Namespace of who asks
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = parse_namespace)]
     pub namespace: Option<String>,
     /// ServiceAccount of who asks
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = parse_account)]
     pub service_account: Option<String>,
     /// Answers that were seen: a test file's `dns:` list
     #[arg(long, value_name = "FILE")]
@@ -207,10 +209,10 @@ pub struct DiffArgs {
     #[arg(long, value_name = "K=V,…", value_delimiter = ',', value_parser = parse_label, conflicts_with = "world")]
     pub labels: Vec<(String, String)>,
     /// Namespace of the command
-    #[arg(long, value_name = "NAME", conflicts_with = "world")]
+    #[arg(long, value_name = "NAME", value_parser = parse_namespace, conflicts_with = "world")]
     pub namespace: Option<String>,
     /// ServiceAccount of the command
-    #[arg(long, value_name = "NAME", conflicts_with = "world")]
+    #[arg(long, value_name = "NAME", value_parser = parse_account, conflicts_with = "world")]
     pub service_account: Option<String>,
     /// Which changes make the exit status 1
     #[arg(long, value_enum, default_value_t = FailOn::Any, value_name = "WHICH")]
@@ -285,6 +287,63 @@ fn parse_report(text: &str) -> Result<PathBuf, String> {
     Ok(PathBuf::from(text))
 }
 
+impl Cli {
+    /// The same, where what its parts say together can be meant.
+    ///
+    /// # Errors
+    /// One label with two values.
+    pub fn checked(self) -> Result<Self, clap::Error> {
+        let labels = match &self.verb {
+            Verb::Run(args) => args.labels.as_slice(),
+            Verb::Explain(args) => &args.labels,
+            Verb::Diff(args) => &args.labels,
+            Verb::Demo(_)
+            | Verb::Check(_)
+            | Verb::Test(_)
+            | Verb::Convert(_)
+            | Verb::Probe { .. } => &[],
+        };
+        let mut known = BTreeSet::new();
+        match labels.iter().find(|(key, _)| !known.insert(key.as_str())) {
+            None => Ok(self),
+            Some((key, _)) => Err(Self::command().error(
+                ErrorKind::ValueValidation,
+                format!("--labels gives `{key}` more than once"),
+            )),
+        }
+    }
+}
+
+/// A namespace's name is a DNS label (RFC 1123).
+fn parse_namespace(text: &str) -> Result<String, String> {
+    if is_dns_label(text) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!(
+            "`{text}` is not the name of a namespace: up to 63 small letters, digits and dashes"
+        ))
+    }
+}
+
+/// A ServiceAccount's name is a DNS subdomain (RFC 1123).
+fn parse_account(text: &str) -> Result<String, String> {
+    if text.len() <= 253 && text.split('.').all(is_dns_label) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!(
+            "`{text}` is not the name of a ServiceAccount: small letters, digits, dashes and dots"
+        ))
+    }
+}
+
+fn is_dns_label(text: &str) -> bool {
+    let inside = |octet: u8| octet.is_ascii_lowercase() || octet.is_ascii_digit() || octet == b'-';
+    (1..=63).contains(&text.len())
+        && text.bytes().all(inside)
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+}
+
 fn parse_label(text: &str) -> Result<(String, String), String> {
     text.split_once('=')
         .filter(|(key, _)| !key.is_empty())
@@ -294,9 +353,32 @@ fn parse_label(text: &str) -> Result<(String, String), String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
+    use test_case::test_case;
 
     use super::*;
+
+    #[test_case("run --namespace Foo -- x"; "a namespace in capitals")]
+    #[test_case("run --namespace -a- -- x"; "a namespace between dashes")]
+    #[test_case("run --namespace a.b -- x"; "a namespace with a dot")]
+    #[test_case("run --service-account a..b -- x"; "an account with an empty part")]
+    #[test_case("run --labels a=b,a=c -- x"; "a label with two values")]
+    #[test_case("run --labels a=b --labels a=b -- x"; "a label given twice")]
+    #[test_case("run --upstream 0.0.0.0 -- x"; "an upstream that is nowhere")]
+    #[test_case("explain --policy p --to a --port 1 --labels a=b,a=c"; "of explain")]
+    #[test_case("diff --old p --new q --labels a=b,a=c"; "of diff")]
+    fn is_bad_usage(line: &str) {
+        assert!(parse(line).is_err());
+    }
+
+    #[test_case("run --namespace prod --service-account a.b-c --labels a=b,c=b -- x"; "run")]
+    #[test_case("explain --policy p --to a --port 1 --namespace prod-2 --labels a="; "explain")]
+    fn is_good_usage(line: &str) {
+        assert!(parse(line).is_ok());
+    }
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(std::iter::once("egret").chain(line.split(' '))).and_then(Cli::checked)
+    }
 
     #[test]
     fn the_command_line_is_consistent() {

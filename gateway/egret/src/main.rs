@@ -12,7 +12,7 @@ fn main() -> ExitCode {
     if let Some(status) = gateway_sandbox::stage_main(&arguments) {
         return status;
     }
-    match Cli::try_parse_from(&arguments) {
+    match Cli::try_parse_from(&arguments).and_then(Cli::checked) {
         Ok(cli) => act(cli.verb),
         Err(error) => misused(&error, arguments.get(1)),
     }

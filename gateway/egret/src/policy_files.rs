@@ -240,6 +240,10 @@ fn read_bytes(file: File) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     if kind.is_fifo() {
         Patient(file).take(MOST_BYTES).read_to_end(&mut bytes)?;
+        if bytes.is_empty() {
+            let why = "nobody has written to the pipe";
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, why));
+        }
     } else if kind.is_file() {
         file.take(MOST_BYTES).read_to_end(&mut bytes)?;
     } else {
@@ -343,17 +347,28 @@ mod tests {
             .write(true)
             .open(&pipe)
             .unwrap();
+        // Keeps what is written where the writer is gone before the reader comes.
+        let _kept = OpenOptions::new()
+            .read(true)
+            .custom_flags(OFlag::O_NONBLOCK.bits())
+            .open(&pipe)
+            .unwrap();
         let reader = std::thread::spawn(move || texts(&[pipe]));
         both.write_all(b"text").unwrap();
         drop(both);
-        assert_eq!(reader.join().unwrap().1, [""; 0]);
+        assert_eq!(reader.join().unwrap(), (vec!["text".to_owned()], vec![]));
     }
 
     #[test]
-    fn a_pipe_that_nobody_writes_to_is_empty() {
+    fn a_pipe_that_nobody_writes_to_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let pipe = pipe(folder.path());
-        assert_eq!(texts(&[pipe]), (vec![String::new()], vec![]));
+        let (files, errors) = load(&[pipe]);
+        assert!(files.is_empty());
+        assert!(
+            matches!(&errors[..], [PolicyFileError::Read { source, .. }] if source.to_string() == "nobody has written to the pipe"),
+            "{errors:?}"
+        );
     }
 
     #[test_case("/dev/zero"; "without an end")]

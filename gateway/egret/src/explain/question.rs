@@ -24,6 +24,10 @@ pub(super) enum To {
 /// Why `--to` and `--port` name no destination.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum DestinationError {
+    #[error(
+        "--to `{text}` is neither an address nor the name of a host (letters, digits, dashes and dots; not a pattern, not a part of an address)"
+    )]
+    NotAHost { text: String },
     #[error("--to `{text}` is neither an address nor a name")]
     To {
         text: String,
@@ -45,10 +49,7 @@ impl Destination {
             .unwrap_or(to);
         let to = match bare.parse::<IpAddr>() {
             Ok(ip) => To::Ip(ip.to_canonical()),
-            Err(_) => To::Host(Name::parse(to).map_err(|source| DestinationError::To {
-                text: to.to_owned(),
-                source,
-            })?),
+            Err(_) => To::Host(host(to)?),
         };
         let (protocol, port) = parse_port(port).ok_or_else(|| DestinationError::Port {
             text: port.to_owned(),
@@ -60,6 +61,24 @@ impl Destination {
         };
         Ok(Self { to, protocol, port })
     }
+}
+
+/// What a program can look up: a pattern stands for many names and is none, a number at the end means an address (WHATWG
+/// URL, "ends in a number"), and what is left of an address with a zone is not a name either.
+fn host(text: &str) -> Result<Name, DestinationError> {
+    let name = Name::parse(text).map_err(|source| DestinationError::To {
+        text: text.to_owned(),
+        source,
+    })?;
+    let plain = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_' | b'.');
+    let last = name.without_dot().rsplit('.').next().unwrap_or_default();
+    let number = !last.is_empty() && last.bytes().all(|octet| octet.is_ascii_digit());
+    if number || !name.without_dot().bytes().all(plain) {
+        return Err(DestinationError::NotAHost {
+            text: text.to_owned(),
+        });
+    }
+    Ok(name)
 }
 
 fn parse_port(text: &str) -> Option<(Protocol, u16)> {
@@ -120,6 +139,11 @@ mod tests {
     }
 
     #[test_case("a..b", "443"; "no name")]
+    #[test_case("*.example.com", "443"; "a pattern")]
+    #[test_case("1.2.3", "443"; "a part of an address")]
+    #[test_case("1.2.3.4.5", "443"; "more than an address")]
+    #[test_case("fe80::1%eth0", "443"; "an address with a zone")]
+    #[test_case("[::1", "443"; "half of a bracket")]
     #[test_case("a.example", "0"; "port zero")]
     #[test_case("a.example", "65536"; "port too large")]
     #[test_case("a.example", "443/FOO"; "no protocol")]
