@@ -1,8 +1,10 @@
-//! Policies that are larger than what is compiled, or than the kernel's tables: refused as a whole, and said.
+//! Policies that are larger than what is compiled, or than the kernel's tables: refused as a whole, and said. Answers that
+//! are larger than what is leased: they leave without what is not open.
 //! The other limits are the compiler's own tests (`policy-engine`): text of that size takes long to read unoptimized.
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr};
 
 use test_case::test_case;
 use testkit::Lab;
@@ -41,6 +43,101 @@ fn over_a_limit_nothing_starts_and_a_reload_leaves_the_last_good_rules(policy: &
         running.edit_policy(&Lab::allowing(&["forbidden.example.org"]));
         assert_eq!(running.sight().text.as_deref(), Some("mended"));
         assert_eq!(running.finish().code, Some(0));
+    });
+}
+
+/// 203.0.113.10 answers, and is the lowest of them; the highest is over the limit of a thousand.
+fn many_addresses(lab: &Lab, count: u32) -> IpAddr {
+    let first = u32::from(Ipv4Addr::new(203, 0, 113, 10));
+    let mut zone = String::new();
+    for number in (0..count).rev() {
+        let ip = Ipv4Addr::from(first + number);
+        writeln!(zone, "many.example.com 60 A {ip}").unwrap();
+    }
+    lab.internet.zone(&zone).unwrap();
+    Ipv4Addr::from(first + count - 1).into()
+}
+
+#[test]
+fn no_address_over_the_limit_leaves_and_what_is_left_out_is_told() {
+    in_lab(|lab| {
+        let last = many_addresses(lab, 1_100);
+        let outcome = lab.held(&Lab::allowing(&["many.example.com"])).probe(&[
+            "ask many.example.com A tcp",
+            "ask many.example.com A tcp",
+            "tcp 203.0.113.10:7 open",
+            &format!("tcp {last}:7 x"),
+        ]);
+        for asked in &outcome.sights[..2] {
+            assert_eq!(asked.addresses.len(), 1_000, "{:?}", asked.error);
+            assert!(!asked.addresses.contains(&last));
+        }
+        assert_eq!(outcome.told()[2..], ["open", "EPERM"]);
+        let told: Vec<_> = outcome
+            .report
+            .iter()
+            .filter(|line| line["kind"] == "limit")
+            .collect();
+        let [told] = told.as_slice() else {
+            panic!("one record: {told:#?}");
+        };
+        assert_eq!(
+            [
+                &told["effect"],
+                &told["name"],
+                &told["code"],
+                &told["verdict"]
+            ],
+            [
+                "withheld",
+                "many.example.com",
+                "limit-addresses-of-name",
+                "deny"
+            ]
+        );
+        assert_eq!(told["count"], 100, "{told}");
+        let summary = outcome.report.last().unwrap();
+        assert_eq!(summary["limits"][0]["count"], 100, "{summary}");
+        assert!(
+            outcome
+                .stderr
+                .contains("egret: withheld: 100 addresses of many.example.com\n"),
+            "{}",
+            outcome.stderr
+        );
+    });
+}
+
+#[test]
+fn an_answer_that_was_cut_says_so() {
+    in_lab(|lab| {
+        many_addresses(lab, 1_001);
+        let dig = [
+            "dig",
+            "+tries=1",
+            "+time=10",
+            "+tcp",
+            "many.example.com",
+            "A",
+        ];
+        let outcome = lab.held(&Lab::allowing(&["many.example.com"])).run(dig);
+        assert!(outcome.stdout.contains("ANSWER: 1000,"), "{outcome:#?}");
+        let error = "EDE: 0 (Other): (egret: 1 address left out";
+        assert!(outcome.stdout.contains(error), "{}", outcome.stdout);
+    });
+}
+
+#[test]
+fn under_audit_an_answer_is_left_whole() {
+    in_lab(|lab| {
+        many_addresses(lab, 1_001);
+        let outcome = lab
+            .held(&Lab::allowing(&["many.example.com"]))
+            .with(["--audit"])
+            .probe(&["ask many.example.com A tcp"]);
+        assert_eq!(outcome.sights[0].addresses.len(), 1_001);
+        let told = outcome.report.iter().find(|line| line["kind"] == "limit");
+        assert_eq!(told.unwrap()["verdict"], "allow");
     });
 }
 

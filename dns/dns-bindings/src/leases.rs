@@ -139,11 +139,25 @@ impl Default for Limits {
 }
 
 /// Which limit an eviction keeps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Limit {
+    /// [`Limits::per_name`].
     PerName,
+    /// [`Limits::allowed`].
     Allowed,
+    /// [`Limits::remembered`].
     Remembered,
+}
+
+impl Limits {
+    /// How many a limit leaves.
+    pub fn of(&self, limit: Limit) -> usize {
+        match limit {
+            Limit::PerName => self.per_name,
+            Limit::Allowed => self.allowed,
+            Limit::Remembered => self.remembered,
+        }
+    }
 }
 
 /// A lease that was given up before its time.
@@ -152,6 +166,8 @@ pub struct Eviction {
     pub names: Names,
     pub ip: IpAddr,
     pub limit: Limit,
+    /// Whether some policy wanted its names.
+    pub wanted: Wanted,
     /// The last moment it was live; in the past where it was only remembered for the flows that began under it.
     pub expires_at: Time,
 }
@@ -161,7 +177,10 @@ pub struct Eviction {
 pub struct Observed {
     /// Addresses whose leases are not what they were, in order; new, prolonged or evicted.
     pub changed: BTreeSet<IpAddr>,
+    /// Leases that were held before; what an answer itself has too many of is not among them, as it was never held.
     pub evicted: Vec<Eviction>,
+    /// Addresses of the answer that are not held, because it alone is over a limit. They must not be handed out.
+    pub refused: BTreeMap<IpAddr, Limit>,
 }
 
 /// Everything that was answered and is still live.
@@ -213,7 +232,15 @@ impl Leases {
     ) -> Observed {
         let names = Names::of(resolution);
         let mut observed = Observed::default();
-        for address in &resolution.addresses {
+        // The same ones each time, in whatever order a server gives them: what was handed out stays open.
+        let mut addresses = resolution.addresses.clone();
+        addresses.sort_unstable_by_key(|address| address.ip);
+        let (most, limit) = self.most_of_one_answer(wanted);
+        let over = addresses.split_off(addresses.len().min(most));
+        observed
+            .refused
+            .extend(over.iter().map(|address| (address.ip, limit)));
+        for address in &addresses {
             let ttl = Duration::from_secs(address.ttl.into()).saturating_sub(age);
             let lasts = ttl
                 .max(self.timing.min_ttl)
@@ -224,7 +251,26 @@ impl Leases {
             }
         }
         self.enforce_limits(names.question(), &mut observed);
+        // Only where another answer came at the very same moment.
+        for eviction in observed.evicted.iter().filter(|one| one.names == names) {
+            if addresses.iter().any(|address| address.ip == eviction.ip) {
+                observed.refused.insert(eviction.ip, eviction.limit);
+            }
+        }
         observed
+    }
+
+    /// How many addresses one answer may give, and which limit says so.
+    fn most_of_one_answer(&self, wanted: Wanted) -> (usize, Limit) {
+        let (total, limit) = match wanted {
+            Wanted::Yes => (self.limits.allowed, Limit::Allowed),
+            Wanted::No => (self.limits.remembered, Limit::Remembered),
+        };
+        if total < self.limits.per_name {
+            (total, limit)
+        } else {
+            (self.limits.per_name, Limit::PerName)
+        }
     }
 
     /// Asks anew which leases are wanted, after policies changed. Returns the addresses whose leases' standing changed.
@@ -295,6 +341,11 @@ impl Leases {
         self.by_address
             .iter()
             .flat_map(|(ip, leases)| leases.iter().map(|(names, held)| held.lease(names, *ip)))
+    }
+
+    /// What it keeps to.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     pub fn len(&self) -> usize {
@@ -419,12 +470,14 @@ impl Leases {
             .get(&ip)
             .and_then(|leases| leases.get(&names));
         let expires_at = held.map_or(Time::ZERO, |held| held.expires_at);
+        let wanted = held.map_or(Wanted::No, |held| held.standing.wanted());
         self.remove(&names, ip);
         observed.changed.insert(ip);
         observed.evicted.push(Eviction {
             names,
             ip,
             limit,
+            wanted,
             expires_at,
         });
     }

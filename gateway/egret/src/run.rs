@@ -10,6 +10,7 @@ mod policies;
 mod sources;
 mod surroundings;
 mod telling;
+mod withheld;
 mod words;
 
 #[cfg(test)]

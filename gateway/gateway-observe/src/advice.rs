@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use policy_model::METADATA_ADDRESSES;
+
 use crate::destination::{Destination, Protocol};
 use crate::ruling::Ruling;
 
@@ -80,13 +82,28 @@ pub(crate) fn for_flow(
     })
 }
 
-/// What would let a name stand for an inside address.
-pub(crate) fn for_address(ruling: &Ruling) -> String {
+/// What would let a name stand for an inside address, if anything does: `class` is [`GuardRecord::class`].
+///
+/// [`GuardRecord::class`]: crate::GuardRecord::class
+pub(crate) fn for_address(address: IpAddr, class: &str, ruling: &Ruling) -> Option<String> {
+    match (class, dialect(ruling)) {
+        // A preset opens the addresses themselves, and not their forms in IPv6.
+        ("metadata", _) => METADATA_ADDRESSES
+            .contains(&address.to_canonical())
+            .then(|| METADATA.to_owned()),
+        ("unspecified" | "multicast" | "broadcast", _) => None,
+        // Cilium's names never stand for these.
+        ("loopback" | "host" | "cluster", Dialect::Cilium) => None,
+        (_, dialect) => Some(allow_private(dialect, ruling)),
+    }
+}
+
+fn allow_private(dialect: Dialect, ruling: &Ruling) -> String {
     let place = match &ruling.place {
         Some(place) => format!(" at {place}"),
         None => String::new(),
     };
-    match dialect(ruling) {
+    match dialect {
         Dialect::Native => format!("if that is meant, say `allowPrivate: true` in the rule{place}"),
         Dialect::Cilium => {
             format!("if that is meant, annotate the policy{place} with `egret.dev/allow-private`")

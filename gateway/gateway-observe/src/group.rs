@@ -27,6 +27,7 @@ pub enum Subject {
     Address {
         name: String,
         address: std::net::IpAddr,
+        class: &'static str,
     },
 }
 
@@ -69,9 +70,13 @@ impl From<&Group> for SummaryGroup {
                 destination.to_string(),
                 advice::for_flow(destination, &[], ruling),
             ),
-            Subject::Address { name, address } => (
+            Subject::Address {
+                name,
+                address,
+                class,
+            } => (
                 format!("{address}, which {name} stands for"),
-                Some(advice::for_address(ruling)),
+                advice::for_address(*address, class, ruling),
             ),
         };
         Self {

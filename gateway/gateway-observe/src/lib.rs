@@ -11,7 +11,9 @@
 #![forbid(unsafe_code)]
 
 mod record;
-pub use record::{CutRecord, FlowRecord, GuardRecord, QueryRecord, Record};
+pub use record::{
+    CutRecord, FlowRecord, GuardRecord, LimitEffect, LimitRecord, QueryRecord, Record,
+};
 
 mod times;
 pub use times::Times;
@@ -42,4 +44,4 @@ pub use group::{Happened, Subject};
 
 mod advice;
 mod summary;
-pub use summary::{SummaryGroup, SummaryRecord};
+pub use summary::{SummaryGroup, SummaryLimit, SummaryRecord};

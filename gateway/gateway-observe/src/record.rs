@@ -20,6 +20,8 @@ pub enum Record {
     Query(QueryRecord),
     /// An address was taken out of an answer.
     Guard(GuardRecord),
+    /// A limit kept addresses out of an answer, or closed them before their time.
+    Limit(LimitRecord),
     /// The report has reached its limit: nothing follows but the summary.
     Cut(CutRecord),
     /// The last line: what was denied, grouped.
@@ -96,9 +98,58 @@ pub struct GuardRecord {
     pub workload: String,
     pub name: String,
     pub address: IpAddr,
+    /// What it is: `loopback`, `unspecified`, `host`, `metadata`, `link-local`, `private`, `multicast`, `broadcast` or
+    /// `cluster`.
+    pub class: &'static str,
     /// `rule` and `place` are those of the rule that would have used the address.
     #[serde(flatten)]
     pub ruling: Ruling,
+}
+
+/// Addresses that a limit closed, or never opened.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
+pub struct LimitRecord {
+    /// Of several, the first.
+    pub ts: Timestamp,
+    /// Counts addresses.
+    #[serde(flatten)]
+    pub times: Times,
+    /// `allow` under `--audit`, where nothing is closed.
+    pub verdict: Verdict,
+    pub workload: String,
+    pub effect: LimitEffect,
+    /// The name whose addresses they are.
+    pub name: String,
+    /// The first few of them.
+    pub addresses: Vec<IpAddr>,
+    /// Stable word for programs: `limit-addresses-of-name` (of one name) or `limit-addresses` (of all names together).
+    pub code: String,
+    /// One line for people.
+    pub reason: String,
+}
+
+/// What a limit does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LimitEffect {
+    /// They were left out of an answer.
+    Withheld,
+    /// They were handed out, and closed before their time for others.
+    Evicted,
+}
+
+impl LimitEffect {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Withheld => "withheld",
+            Self::Evicted => "evicted",
+        }
+    }
+}
+
+impl LimitRecord {
+    /// LIMIT: addresses written out. One answer has up to four thousand.
+    pub const MOST_ADDRESSES: usize = 8;
 }
 
 /// From here on lines are counted and not written: see `unwritten` of the summary.
@@ -116,6 +167,7 @@ impl Record {
             Self::Flow(FlowRecord { ts, .. })
             | Self::Query(QueryRecord { ts, .. })
             | Self::Guard(GuardRecord { ts, .. })
+            | Self::Limit(LimitRecord { ts, .. })
             | Self::Cut(CutRecord { ts, .. })
             | Self::Summary(SummaryRecord { ts, .. }) => *ts,
         }
@@ -126,7 +178,8 @@ impl Record {
         match self {
             Self::Flow(FlowRecord { times, .. })
             | Self::Query(QueryRecord { times, .. })
-            | Self::Guard(GuardRecord { times, .. }) => times.count,
+            | Self::Guard(GuardRecord { times, .. })
+            | Self::Limit(LimitRecord { times, .. }) => times.count,
             Self::Cut(_) | Self::Summary(_) => 0,
         }
     }

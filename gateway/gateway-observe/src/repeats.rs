@@ -98,6 +98,11 @@ fn kind(record: &Record) -> Record {
             guard.ts = NO_TIME;
             guard.times = Times::ONCE;
         }
+        Record::Limit(limit) => {
+            limit.ts = NO_TIME;
+            limit.times = Times::ONCE;
+            limit.addresses.clear();
+        }
         Record::Cut(_) | Record::Summary(_) => {}
     }
     kind
@@ -108,6 +113,7 @@ fn add(waiting: &mut Record, more: &Record) {
         (Record::Flow(to), Record::Flow(from)) => (&mut to.times, (from.ts, from.times)),
         (Record::Query(to), Record::Query(from)) => (&mut to.times, (from.ts, from.times)),
         (Record::Guard(to), Record::Guard(from)) => (&mut to.times, (from.ts, from.times)),
+        (Record::Limit(to), Record::Limit(from)) => (&mut to.times, (from.ts, from.times)),
         _ => return,
     };
     let (ts, times) = from;

@@ -4,6 +4,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::record::LimitEffect;
 use crate::tally::MOST_GROUPS;
 use crate::timestamp::Timestamp;
 use crate::verdict::Verdict;
@@ -13,7 +14,7 @@ const MOST_PRINTED: usize = 20;
 
 /// The last line of a report, and, displayed, the text at the end of a run.
 ///
-/// The text is empty where nothing was denied and nothing lost. Else a line says how much, and each group has two or
+/// The text is empty where nothing was denied, closed by a limit or lost. Else a line says how much, and each group has two or
 /// three: what was denied, why, and what would allow it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 pub struct SummaryRecord {
@@ -32,6 +33,22 @@ pub struct SummaryRecord {
     pub denied: Vec<SummaryGroup>,
     /// Denials beyond the limit of groups.
     pub ungrouped: u64,
+    /// What limits kept closed.
+    pub limits: Vec<SummaryLimit>,
+}
+
+/// What one limit did.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
+pub struct SummaryLimit {
+    /// `allow` under `--audit`, where nothing is closed.
+    pub verdict: Verdict,
+    pub effect: LimitEffect,
+    /// Of addresses.
+    pub count: u64,
+    /// Whose they are, the first few.
+    pub names: Vec<String>,
+    pub code: String,
+    pub reason: String,
 }
 
 /// Equal denials.
@@ -95,6 +112,9 @@ impl fmt::Display for SummaryRecord {
                 counted(self.ungrouped, "denial")
             )?;
         }
+        for limit in &self.limits {
+            write!(f, "{limit}")?;
+        }
         if self.lost > 0 {
             writeln!(
                 f,
@@ -110,6 +130,28 @@ impl fmt::Display for SummaryRecord {
             )?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for SummaryLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let would = match self.verdict {
+            Verdict::Deny => "",
+            Verdict::Allow => "would be ",
+        };
+        writeln!(
+            f,
+            "egret: {would}{}: {} {} of {}\n    {}",
+            self.effect.as_str(),
+            self.count,
+            if self.count == 1 {
+                "address"
+            } else {
+                "addresses"
+            },
+            printable(&self.names.join(", ")),
+            printable(&self.reason)
+        )
     }
 }
 

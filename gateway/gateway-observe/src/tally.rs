@@ -4,9 +4,9 @@ use policy_engine::Reason;
 
 use crate::destination::Destination;
 use crate::group::{Group, Happened, Subject};
-use crate::record::Record;
+use crate::record::{LimitRecord, Record};
 use crate::ruling::Ruling;
-use crate::summary::{SummaryGroup, SummaryRecord};
+use crate::summary::{SummaryGroup, SummaryLimit, SummaryRecord};
 use crate::timestamp::Timestamp;
 use crate::verdict::Verdict;
 
@@ -26,6 +26,8 @@ pub struct Tally {
     denied_queries: u64,
     groups: Vec<Group>,
     ungrouped: u64,
+    /// A handful: limits times effects.
+    limits: Vec<SummaryLimit>,
     places: HashMap<(Happened, Subject), usize>,
 }
 
@@ -76,6 +78,7 @@ impl Tally {
                 let subject = Subject::Address {
                     name: guard.name.clone(),
                     address: guard.address,
+                    class: guard.class,
                 };
                 let happened = match guard.verdict {
                     Verdict::Deny => Happened::Denied,
@@ -83,8 +86,29 @@ impl Tally {
                 };
                 self.group(happened, subject, &guard.ruling, guard.times.count);
             }
+            Record::Limit(limit) => self.note_limit(limit),
             Record::Cut(_) | Record::Summary(_) => {}
         }
+    }
+
+    fn note_limit(&mut self, record: &LimitRecord) {
+        let alike = |known: &&mut SummaryLimit| {
+            (known.verdict, known.effect, &known.code)
+                == (record.verdict, record.effect, &record.code)
+        };
+        let limit = match self.limits.iter_mut().find(alike) {
+            Some(known) => known,
+            None => self.limits.push_mut(SummaryLimit {
+                verdict: record.verdict,
+                effect: record.effect,
+                count: 0,
+                names: Vec::new(),
+                code: record.code.clone(),
+                reason: record.reason.clone(),
+            }),
+        };
+        limit.count += record.times.count;
+        add_word(&mut limit.names, Some(&record.name));
     }
 
     /// The summary so far, as a line of the report. `lost` counts what was never noted here, `unwritten` what was and is
@@ -100,6 +124,7 @@ impl Tally {
             unwritten,
             denied: self.groups.iter().map(SummaryGroup::from).collect(),
             ungrouped: self.ungrouped,
+            limits: self.limits.clone(),
         }
     }
 

@@ -26,6 +26,6 @@ mod tests;
 
 pub use described::Described;
 pub use mode::{Detail, Mode};
-pub use plan::Plan;
+pub use plan::{Plan, Withheld};
 pub use state::{GatewayState, PolicyError};
 pub use view::{Screened, Slot, View, WorkloadView};

@@ -1,3 +1,6 @@
+use std::net::IpAddr;
+
+use dns_bindings::Limit;
 use ebpf_abi::plan::{Batch, WorkloadId};
 use policy_model::Time;
 
@@ -14,6 +17,17 @@ pub struct Plan {
     pub(crate) writes: Writes,
     /// What becomes of a workload; most plans leave them as they are.
     pub(crate) change: Option<Change>,
+    pub(crate) withheld: Option<Withheld>,
+}
+
+/// What a limit keeps out of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Withheld {
+    /// In order; never empty.
+    pub addresses: Vec<IpAddr>,
+    pub limit: Limit,
+    /// How many the limit leaves.
+    pub most: usize,
 }
 
 /// What a plan changes of a workload once it is applied.
@@ -34,6 +48,11 @@ impl Plan {
     /// What to write, in this order.
     pub fn batch(&self) -> &Batch {
         &self.writes.batch
+    }
+
+    /// Addresses of the answer that are not opened, because there are too many: they must not be handed out.
+    pub fn withheld(&self) -> Option<&Withheld> {
+        self.withheld.as_ref()
     }
 
     /// Whether there is nothing to write.

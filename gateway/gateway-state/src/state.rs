@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use dns_bindings::{Eviction, Leases, Limits, Names, Observed, Timing, Wanted};
+use dns_bindings::{Eviction, Leases, Limit, Limits, Names, Observed, Timing, Wanted};
 use dns_names::{Name, Resolution};
 use ebpf_abi::plan::{Batch, Op, RulesetId, WorkloadId};
 use ebpf_abi::workload_flags;
@@ -10,7 +10,7 @@ use policy_engine::{CompileError, Compiled, LimitError, NameRules, compile};
 use policy_model::{Diagnostic, Policy, Settings, Time, Workload, World};
 
 use crate::mode::{Detail, Mode};
-use crate::plan::{Change, Plan};
+use crate::plan::{Change, Plan, Withheld};
 use crate::tables::{Numbers, Tables};
 use crate::view::{Slot, View, WorkloadView};
 use crate::writes::Written;
@@ -46,6 +46,8 @@ pub struct GatewayState {
     numbers: Numbers,
     slots: BTreeMap<u16, Slot>,
     lease_epoch: u64,
+    /// Until somebody takes them to tell of.
+    evicted: Vec<Eviction>,
     detail: Detail,
     view: Arc<View>,
 }
@@ -67,6 +69,7 @@ impl GatewayState {
             numbers: Numbers::default(),
             slots: BTreeMap::new(),
             lease_epoch: 0,
+            evicted: Vec::new(),
             detail: Detail::default(),
             view: Arc::new(View::default()),
         }
@@ -123,8 +126,9 @@ impl GatewayState {
         let Observed {
             changed: _,
             evicted,
+            refused: _,
         } = self.leases.reconsider(wanted, now);
-        self.count_evictions(&evicted, now);
+        self.note_evictions(&evicted, now);
         let leased: Vec<IpAddr> = self.leases.addresses().collect();
         for ip in leased {
             tables.learn_again(ip, &self.leases);
@@ -187,15 +191,27 @@ impl GatewayState {
         let Observed {
             changed: _,
             evicted,
+            refused,
         } = self.leases.observe(resolution, age, wanted, now);
-        self.count_evictions(&evicted, now);
+        self.note_evictions(&evicted, now);
         let given: BTreeSet<IpAddr> = resolution
             .addresses
             .iter()
             .map(|address| address.ip)
             .collect();
         let taken: BTreeSet<IpAddr> = evicted.iter().map(|eviction| eviction.ip).collect();
-        let mut plan = Plan::default();
+        let mut plan = Plan {
+            withheld: refused
+                .values()
+                .next()
+                .filter(|_| wanted == Wanted::Yes)
+                .map(|limit| Withheld {
+                    limit: *limit,
+                    most: self.leases.limits().of(*limit),
+                    addresses: refused.keys().copied().collect(),
+                }),
+            ..Plan::default()
+        };
         for (id, rules) in &rules {
             let Some(tables) = self.tables.get_mut(id) else {
                 continue;
@@ -268,9 +284,23 @@ impl GatewayState {
         plan
     }
 
+    /// What limits have closed before its time since this was last asked, to be told to people.
+    pub fn take_evicted(&mut self) -> Vec<Eviction> {
+        std::mem::take(&mut self.evicted)
+    }
+
+    /// How many a limit leaves.
+    pub fn most(&self, limit: Limit) -> usize {
+        self.leases.limits().of(limit)
+    }
+
     /// The plan is in the kernel.
     pub fn applied(&mut self, plan: Plan) {
-        let Plan { writes, change } = plan;
+        let Plan {
+            writes,
+            change,
+            withheld: _,
+        } = plan;
         for written in writes.written {
             match written {
                 Written::Lists { .. } => {}
@@ -316,7 +346,11 @@ impl GatewayState {
 
     /// The kernel refused the plan, or part of it. Returns what takes its half-written parts out again.
     pub fn abandoned(&mut self, plan: Plan) -> Batch {
-        let Plan { writes, change } = plan;
+        let Plan {
+            writes,
+            change,
+            withheld: _,
+        } = plan;
         let mut undo = Batch::new();
         self.restore_slots(&writes.batch, &mut undo);
         for written in writes.written {
@@ -454,16 +488,22 @@ impl GatewayState {
         let Observed {
             changed: _,
             evicted,
+            refused: _,
         } = self.leases.reconsider(wanted, now);
-        self.count_evictions(&evicted, now);
+        self.note_evictions(&evicted, now);
     }
 
     /// What was evicted is closed before its time: nobody may rely on having opened it.
-    fn count_evictions(&mut self, evicted: &[Eviction], now: Time) {
-        if evicted.iter().any(|eviction| now <= eviction.expires_at) {
+    fn note_evictions(&mut self, evicted: &[Eviction], now: Time) {
+        let live = |eviction: &&Eviction| now <= eviction.expires_at;
+        if evicted.iter().any(|eviction| live(&eviction)) {
             self.lease_epoch += 1;
             self.renew_view();
         }
+        // What nobody's rules wanted was not open.
+        let open = |eviction: &&Eviction| eviction.wanted == Wanted::Yes;
+        let told = evicted.iter().filter(live).filter(open).cloned();
+        self.evicted.extend(told);
     }
 
     fn renew_view(&mut self) {

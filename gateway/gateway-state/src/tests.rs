@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use dns_bindings::{Limits, Timing};
+use dns_bindings::{Limit, Limits, Timing};
 use dns_names::{Name, Record, RecordData, Resolution};
 use ebpf_abi::plan::{ListId, Op, RulesetId, WorkloadId};
 use ebpf_abi::workload_flags;
@@ -15,7 +15,7 @@ use policy_dialects::Context;
 use policy_engine::LeaseRules;
 use policy_model::{Guarded, Policy, Resolver, Settings, Time, Workload, World};
 
-use crate::{GatewayState, Mode, Plan};
+use crate::{GatewayState, Mode, Plan, Withheld};
 
 const COMMAND: WorkloadId = WorkloadId(7);
 const NOW: Time = Duration::from_secs(1_000);
@@ -333,6 +333,107 @@ fn every_list_a_row_names_is_there() {
             state.applied(plan);
         }
     }
+}
+
+#[test]
+fn what_a_limit_withholds_or_closes_is_told() {
+    let limits = Limits {
+        per_name: 2,
+        ..Limits::default()
+    };
+    let mut state = GatewayState::new(Timing::EXACT, limits);
+    let plan = hold(&mut state, ONE_NAME);
+    state.applied(plan);
+    let many = answer(
+        "api.example.com",
+        &["203.0.113.3", "203.0.113.1", "203.0.113.2"],
+        60,
+    );
+    let plan = state.plan_answer(&many, Duration::ZERO, NOW).unwrap();
+    let withheld = Withheld {
+        addresses: vec!["203.0.113.3".parse().unwrap()],
+        limit: Limit::PerName,
+        most: 2,
+    };
+    assert_eq!(plan.withheld(), Some(&withheld));
+    assert_eq!(learned(&plan).len(), 2);
+    state.applied(plan);
+    assert!(state.take_evicted().is_empty(), "it was never handed out");
+    let epoch = state.view().lease_epoch;
+
+    let other = answer("api.example.com", &["203.0.113.9"], 60);
+    let later = NOW + Duration::from_secs(1);
+    let plan = state.plan_answer(&other, Duration::ZERO, later).unwrap();
+    assert_eq!(plan.withheld(), None);
+    state.applied(plan);
+    let evicted = state.take_evicted();
+    let evicted: Vec<_> = evicted.iter().map(|one| (one.ip, one.limit)).collect();
+    assert_eq!(evicted, [("203.0.113.1".parse().unwrap(), Limit::PerName)]);
+    assert_ne!(state.view().lease_epoch, epoch);
+    assert!(state.take_evicted().is_empty(), "told once");
+}
+
+#[test]
+fn what_the_limit_of_all_names_closes_is_told() {
+    let limits = Limits {
+        allowed: 2,
+        ..Limits::default()
+    };
+    let mut state = GatewayState::new(Timing::EXACT, limits);
+    let plan = hold(&mut state, TWO_NAMES);
+    state.applied(plan);
+    for (name, last, seconds) in [("a", 1, 0), ("a", 2, 1), ("b", 3, 2)] {
+        let ip = format!("203.0.113.{last}");
+        let given = answer(&format!("{name}.example.com"), &[&ip], 60);
+        let now = NOW + Duration::from_secs(seconds);
+        let plan = state.plan_answer(&given, Duration::ZERO, now).unwrap();
+        assert_eq!(plan.withheld(), None);
+        state.applied(plan);
+    }
+    let evicted = state.take_evicted();
+    let [one] = evicted.as_slice() else {
+        panic!("one: {evicted:?}")
+    };
+    assert_eq!(one.names.question().without_dot(), "a.example.com");
+    assert_eq!(
+        (one.ip.to_string().as_str(), one.limit),
+        ("203.0.113.1", Limit::Allowed)
+    );
+    assert_eq!(state.most(one.limit), 2);
+
+    let three = answer(
+        "b.example.com",
+        &["203.0.113.4", "203.0.113.5", "203.0.113.6"],
+        60,
+    );
+    let now = NOW + Duration::from_secs(3);
+    let plan = state.plan_answer(&three, Duration::ZERO, now).unwrap();
+    let withheld = plan.withheld().expect("one too many");
+    assert_eq!(
+        (withheld.addresses.len(), withheld.limit),
+        (1, Limit::Allowed)
+    );
+    state.applied(plan);
+}
+
+#[test]
+fn what_no_rule_wants_is_closed_and_nobody_need_know() {
+    let limits = Limits {
+        per_name: 1,
+        ..Limits::default()
+    };
+    let mut state = GatewayState::new(Timing::EXACT, limits);
+    let plan = hold(&mut state, ONE_NAME);
+    state.applied(plan);
+    let other = answer("other.example.com", &["203.0.113.1", "203.0.113.2"], 60);
+    let plan = state.plan_answer(&other, Duration::ZERO, NOW).unwrap();
+    assert_eq!(plan.withheld(), None);
+    state.applied(plan);
+    let more = answer("other.example.com", &["203.0.113.3"], 60);
+    let later = NOW + Duration::from_secs(1);
+    let plan = state.plan_answer(&more, Duration::ZERO, later).unwrap();
+    state.applied(plan);
+    assert!(state.take_evicted().is_empty());
 }
 
 /// Leases with equal rules are kept as one. Whatever comes, expires or is evicted, what is written is what all of them

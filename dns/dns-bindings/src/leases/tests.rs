@@ -55,7 +55,7 @@ fn a_lease_lives_while_its_age_is_at_most_its_ttl() {
         observed,
         Observed {
             changed: [ip(1)].into(),
-            evicted: vec![]
+            ..Observed::default()
         }
     );
     assert_eq!(show(&leases), ["a. 192.0.2.1 160"]);
@@ -220,6 +220,54 @@ fn the_idlest_addresses_of_a_name_go_first() {
         show(&leases),
         ["a. 192.0.2.1 63", "a. 192.0.2.3 64", "b. 192.0.2.9 60"]
     );
+}
+
+#[test]
+fn an_answer_that_is_over_a_limit_by_itself_is_refused_in_part() {
+    let limits = Limits {
+        per_name: 2,
+        ..Limits::default()
+    };
+    let mut leases = Leases::new(Timing::EXACT, limits);
+    leases.observe(&answer("a", &[(4, 60)]), secs(0), Wanted::Yes, secs(0));
+    let many = answer("a", &[(4, 60), (2, 60), (3, 60), (1, 60)]);
+    let observed = leases.observe(&many, secs(0), Wanted::Yes, secs(1));
+    assert_eq!(
+        observed.refused,
+        [(ip(3), Limit::PerName), (ip(4), Limit::PerName)].into()
+    );
+    let evicted: Vec<_> = observed.evicted.iter().map(|e| (e.ip, e.limit)).collect();
+    assert_eq!(evicted, [(ip(4), Limit::PerName)], "it was held before");
+    assert_eq!(show(&leases), ["a. 192.0.2.1 61", "a. 192.0.2.2 61"]);
+
+    let turned = answer("a", &[(1, 60), (3, 60), (4, 60), (2, 60)]);
+    let observed = leases.observe(&turned, secs(0), Wanted::Yes, secs(2));
+    assert!(
+        observed.evicted.is_empty(),
+        "in another order it is the same"
+    );
+    assert_eq!(observed.refused.len(), 2);
+}
+
+#[test]
+fn what_the_limit_of_all_does_not_hold_is_refused() {
+    let limits = Limits {
+        allowed: 1,
+        ..Limits::default()
+    };
+    let mut leases = Leases::new(Timing::EXACT, limits);
+    let observed = leases.observe(
+        &answer("a", &[(1, 60), (2, 60)]),
+        secs(0),
+        Wanted::Yes,
+        secs(0),
+    );
+    assert_eq!(observed.refused, [(ip(2), Limit::Allowed)].into());
+    // At one moment nothing is idler than the other, and the order decides; who loses is told.
+    let observed = leases.observe(&answer("b", &[(0, 60)]), secs(0), Wanted::Yes, secs(0));
+    let held = leases.iter().map(|lease| lease.ip).collect::<Vec<_>>();
+    assert_eq!(held, [ip(1)]);
+    assert_eq!(observed.refused, [(ip(0), Limit::Allowed)].into());
 }
 
 #[test]

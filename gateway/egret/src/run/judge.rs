@@ -9,13 +9,15 @@ use dns_names::{Answer, ExtendedError, Query, Rcode, Resolution, Transport};
 use dns_server::{Answered, Client, Judge, QuestionAction, Refusal, Release};
 use ebpf_abi::plan::{RulesetId, WorkloadId};
 use ebpf_abi::{address, slot};
-use gateway_state::{Detail, Mode, View, WorkloadView};
+use gateway_observe::LimitEffect;
+use gateway_state::{Detail, Mode, View, Withheld, WorkloadView};
 use policy_engine::{PortVerdict, QuestionRuling, Reason, Ruling, Verdict};
 use policy_model::{Guarded, Protocol, RefusalCode};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::run::observation::{Asked, Observation, Observer, Stripped};
+use crate::run::observation::{Asked, Limited, Observation, Observer, Stripped};
 use crate::run::owner::{Opened, Request};
+use crate::run::withheld::without;
 
 /// Judges by the view the owner last published, and asks the owner to write what an answer opens.
 #[derive(Debug)]
@@ -159,7 +161,13 @@ impl Judge for PolicyJudge {
                 .open(resolution.clone(), age, workload.ruleset_id)
                 .await
             {
-                Opened::Written => {
+                Opened::Written(withheld) => {
+                    let release = match withheld {
+                        Some(withheld) => {
+                            self.withhold(workload, query, release, &resolution, withheld)
+                        }
+                        None => release,
+                    };
                     let note = note(&view, workload, &resolution, release.clone());
                     answered.memo.store(Some(Arc::new(note)));
                     return release;
@@ -188,6 +196,29 @@ impl PolicyJudge {
         }
     }
 
+    /// Takes out what a limit withholds, and tells of it. Under audit nothing is closed, and the answer is left as it is.
+    fn withhold(
+        &self,
+        workload: &WorkloadView,
+        query: &Query,
+        release: Release,
+        resolution: &Resolution,
+        withheld: Withheld,
+    ) -> Release {
+        self.observer.tell(Observation::Limited(Limited {
+            mode: workload.mode,
+            name: query.name.clone(),
+            effect: LimitEffect::Withheld,
+            limit: withheld.limit,
+            most: withheld.most,
+            addresses: withheld.addresses.clone(),
+        }));
+        match workload.mode {
+            Mode::Enforce => without(release, resolution, withheld),
+            Mode::Audit => release,
+        }
+    }
+
     /// Applies the rebinding guard, and tells what it took out.
     fn screen(&self, workload: &WorkloadView, query: &Query, answer: &Answer) -> Release {
         let screened = workload.screen(answer.resolution());
@@ -206,8 +237,9 @@ impl PolicyJudge {
             wanted_by: wanted_by.collect(),
         }));
         let text = format!(
-            "egret: an outside name may not stand for {} (rebinding guard; `allowPrivate` lets it)",
-            list(&screened.stripped)
+            "egret: an outside name may not stand for {} (rebinding guard{})",
+            list(&screened.stripped),
+            opener(&screened.stripped)
         );
         Release::Without {
             addresses: screened.stripped.into_iter().map(|(ip, _)| ip).collect(),
@@ -270,6 +302,25 @@ fn rcode(code: RefusalCode) -> Rcode {
     match code {
         RefusalCode::NxDomain => Rcode::NXDOMAIN,
         RefusalCode::Refused => Rcode::REFUSED,
+    }
+}
+
+/// What would let an outside name stand for these, where one thing does for all of them.
+fn opener(addresses: &[(IpAddr, Guarded)]) -> &'static str {
+    let all = |wanted: fn(Guarded) -> bool| addresses.iter().all(|(_, what)| wanted(*what));
+    if all(|what| what == Guarded::Metadata) {
+        "; a `metadata:` preset opens it"
+    } else if all(|what| match what {
+        Guarded::Loopback
+        | Guarded::Host
+        | Guarded::LinkLocal
+        | Guarded::Private
+        | Guarded::Cluster => true,
+        Guarded::Unspecified | Guarded::Metadata | Guarded::Multicast | Guarded::Broadcast => false,
+    }) {
+        "; `allowPrivate` lets it"
+    } else {
+        ""
     }
 }
 

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
+use dns_bindings::Limit;
 use dns_names::{Name, Rcode, RecordType};
 use ebpf_abi::Event;
 use ebpf_abi::plan::WorkloadId;
-use gateway_state::Described;
+use gateway_observe::LimitEffect;
+use gateway_state::{Described, Mode};
 use policy_engine::{Reason, Verdict};
 use policy_model::{Guarded, Protocol};
 
@@ -23,6 +25,8 @@ pub enum Observation {
     Question(Asked),
     /// The rebinding guard took addresses out of an answer.
     Stripped(Stripped),
+    /// A limit kept addresses out of an answer, or closed them before their time.
+    Limited(Limited),
     /// The kernel decided a flow.
     Flow(Box<Seen>),
 }
@@ -33,6 +37,7 @@ impl Observation {
         match self {
             Self::Question(_) => 1,
             Self::Stripped(stripped) => stripped.addresses.len().try_into().unwrap_or(u64::MAX),
+            Self::Limited(limited) => limited.addresses.len().try_into().unwrap_or(u64::MAX),
             Self::Flow(seen) => seen.times.count,
         }
     }
@@ -63,6 +68,18 @@ pub struct Stripped {
     pub addresses: Vec<(IpAddr, Guarded)>,
     /// The rules that would have used them.
     pub wanted_by: Vec<Reason>,
+}
+
+/// Addresses of a name that a limit closed, or never opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limited {
+    pub mode: Mode,
+    pub name: Name,
+    pub effect: LimitEffect,
+    pub limit: Limit,
+    /// How many it leaves.
+    pub most: usize,
+    pub addresses: Vec<IpAddr>,
 }
 
 /// A kernel event and its words.

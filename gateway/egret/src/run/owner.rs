@@ -1,20 +1,24 @@
 //! The one task that owns policies, leases and the kernel's tables.
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use dns_names::Resolution;
+use dns_bindings::{Eviction, Limit};
+use dns_names::{Name, Resolution};
 use ebpf_abi::Event;
 use ebpf_abi::plan::{RulesetId, WorkloadId};
 use ebpf_loader::{ApplyError, Datapath};
-use gateway_state::{GatewayState, Mode, Plan, PolicyError, View};
+use gateway_observe::LimitEffect;
+use gateway_state::{GatewayState, Mode, Plan, PolicyError, View, Withheld};
 use policy_model::{Diagnostic, Policy, Settings, Workload, World};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::since_boot;
 use crate::render::chain;
-use crate::run::observation::{Observation, Observer, Seen, Times};
+use crate::run::observation::{Limited, Observation, Observer, Seen, Times};
 
 /// LIMIT: requests waiting for the owner. One is served in microseconds; behind a longer queue the answers would come
 /// later than clients wait, so more are refused (SERVFAIL).
@@ -46,10 +50,10 @@ pub enum Request {
 pub type Events = mpsc::Receiver<(Event, Times)>;
 
 /// What became of an answer's addresses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Opened {
-    /// The kernel holds all that the rules open of them.
-    Written,
+    /// The kernel holds all that the rules open of them, but for what a limit withholds.
+    Written(Option<Withheld>),
     /// Other rules have come since it was screened: screen it again.
     Stale,
     /// The kernel, or a limit, did not take them.
@@ -205,8 +209,9 @@ impl<D: Datapath> Owner<D> {
                 return Opened::Failed;
             }
         };
+        let withheld = plan.withheld().cloned();
         match self.carry_out(plan) {
-            Ok(()) => Opened::Written,
+            Ok(()) => Opened::Written(withheld),
             Err(error) => {
                 tracing::warn!(error = %chain(&error), "the kernel did not take an answer's addresses");
                 Opened::Failed
@@ -234,7 +239,31 @@ impl<D: Datapath> Owner<D> {
             }
         }
         self.view.store(self.state.view());
+        let evicted = self.state.take_evicted();
+        self.tell_evicted(evicted);
         applied
+    }
+
+    /// One observation for each name and limit.
+    fn tell_evicted(&self, evicted: Vec<Eviction>) {
+        let mut of_names: BTreeMap<(Name, Limit), Vec<IpAddr>> = BTreeMap::new();
+        for Eviction {
+            names, ip, limit, ..
+        } in evicted
+        {
+            let key = (names.question().clone(), limit);
+            of_names.entry(key).or_default().push(ip);
+        }
+        for ((name, limit), addresses) in of_names {
+            self.observer.tell(Observation::Limited(Limited {
+                mode: self.held.mode,
+                name,
+                effect: LimitEffect::Evicted,
+                limit,
+                most: self.state.most(limit),
+                addresses,
+            }));
+        }
     }
 }
 

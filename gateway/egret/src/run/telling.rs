@@ -1,21 +1,25 @@
 //! Tells of a run: lines on standard error, the report file, the summary at the end.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
+use dns_bindings::Limit;
 use gateway_observe::{
-    Destination, Drained, FlowRecord, GuardRecord, Protocol, QueryRecord, Record, Recorder,
-    Repeats, Report, Ruling, Tally, Times, Timestamp, Verdict,
+    Destination, Drained, FlowRecord, GuardRecord, LimitEffect, LimitRecord, Protocol, QueryRecord,
+    Record, Recorder, Repeats, Report, Ruling, Tally, Times, Timestamp, Verdict,
 };
 use gateway_sandbox::Notice;
+use gateway_state::Mode;
+use policy_model::Guarded;
 
 use crate::cli::RunArgs;
 use crate::clock::since_boot;
 use crate::run::failure::Failure;
-use crate::run::observation::{Asked, Observation, Observer, Seen, Stripped};
+use crate::run::observation::{Asked, Limited, Observation, Observer, Seen, Stripped};
 use crate::run::words::say;
 
 const MIB: u64 = 1 << 20;
@@ -147,6 +151,7 @@ fn records(observation: Observation, workload: &str) -> Vec<Record> {
     match observation {
         Observation::Question(asked) => vec![Record::Query(query(asked, workload))],
         Observation::Stripped(stripped) => guards(stripped, workload),
+        Observation::Limited(limited) => vec![Record::Limit(limit(limited, workload))],
         Observation::Flow(seen) => vec![Record::Flow(flow(*seen, workload))],
     }
 }
@@ -194,7 +199,7 @@ fn guards(stripped: Stripped, workload: &str) -> Vec<Record> {
         wanted_by,
     } = stripped;
     let wanted_by = wanted_by.first().map(Ruling::from);
-    let record = |(address, what)| {
+    let record = |(address, what): (IpAddr, Guarded)| {
         let mut ruling = Ruling::plain(
             "guard-rebinding",
             format!("an outside name may not stand for an address of this kind: {what}"),
@@ -211,10 +216,49 @@ fn guards(stripped: Stripped, workload: &str) -> Vec<Record> {
             workload: workload.to_owned(),
             name: name.without_dot().to_owned(),
             address,
+            class: what.as_str(),
             ruling,
         })
     };
     addresses.into_iter().map(record).collect()
+}
+
+fn limit(limited: Limited, workload: &str) -> LimitRecord {
+    let Limited {
+        mode,
+        name,
+        effect,
+        limit,
+        most,
+        mut addresses,
+    } = limited;
+    let (code, kept) = match limit {
+        Limit::PerName => ("limit-addresses-of-name", "one name has"),
+        Limit::Allowed | Limit::Remembered => ("limit-addresses", "all names together have"),
+    };
+    let done = match effect {
+        LimitEffect::Withheld => "the others are left out of its answers",
+        LimitEffect::Evicted => "the idlest are closed before their time",
+    };
+    let times = Times {
+        count: addresses.len().try_into().unwrap_or(u64::MAX),
+        until: None,
+    };
+    addresses.truncate(LimitRecord::MOST_ADDRESSES);
+    LimitRecord {
+        ts: Timestamp(SystemTime::now()),
+        times,
+        verdict: match mode {
+            Mode::Enforce => Verdict::Deny,
+            Mode::Audit => Verdict::Allow,
+        },
+        workload: workload.to_owned(),
+        effect,
+        name: name.without_dot().to_owned(),
+        addresses,
+        code: code.to_owned(),
+        reason: format!("{kept} at most {most} addresses at a time: {done}"),
+    }
 }
 
 fn flow(seen: Seen, workload: &str) -> FlowRecord {

@@ -46,6 +46,7 @@ fn lines_are_written_in_order_and_the_summary_last() {
             "workload": "run",
             "name": "www.example.com",
             "address": "10.0.0.60",
+            "class": "private",
             "code": "guard-rebinding",
             "reason": "",
         })
@@ -186,6 +187,7 @@ fn guard(last: u8) -> Record {
         workload: "run".to_owned(),
         name: "www.example.com".to_owned(),
         address: [10, 0, 0, last].into(),
+        class: "private",
         ruling: Ruling::plain("guard-rebinding", ""),
     })
 }

@@ -1,9 +1,11 @@
 use std::net::IpAddr;
 use std::time::UNIX_EPOCH;
 
+use test_case::test_case;
+
 use super::Tally;
 use crate::destination::{Destination, Protocol};
-use crate::record::{FlowRecord, GuardRecord, QueryRecord, Record};
+use crate::record::{FlowRecord, GuardRecord, LimitEffect, LimitRecord, QueryRecord, Record};
 use crate::ruling::{RuleRef, Ruling};
 use crate::times::Times;
 use crate::timestamp::Timestamp;
@@ -137,6 +139,7 @@ fn the_advice_fits_the_reason() {
         workload: "run".to_owned(),
         name: "intranet.example.com".to_owned(),
         address: address("10.0.0.5"),
+        class: "private",
         ruling: denying_rule(None),
     }));
     tally.note(&flow(
@@ -157,6 +160,57 @@ fn the_advice_fits_the_reason() {
         ]
     );
 }
+
+const PRESET: &str =
+    "if that is meant, add a rule with `metadata: [PRESET]` (aws-imds, gcp, azure, …)";
+const PRIVATE: &str = "if that is meant, say `allowPrivate: true` in the rule";
+const ANNOTATE: &str = "if that is meant, annotate the policy with `egret.dev/allow-private`";
+
+#[test_case("169.254.169.254", "metadata", NATIVE, Some(PRESET); "a preset opens metadata")]
+#[test_case("169.254.169.254", "metadata", CILIUM, Some(PRESET); "and in any dialect")]
+#[test_case("2002:a9fe:a9fe::1", "metadata", NATIVE, None; "no preset opens a form of it")]
+#[test_case("127.0.0.1", "loopback", NATIVE, Some(PRIVATE); "loopback")]
+#[test_case("10.0.0.5", "private", NATIVE, Some(PRIVATE); "private")]
+#[test_case("10.0.0.5", "private", CILIUM, Some(ANNOTATE); "private for cilium")]
+#[test_case("127.0.0.1", "loopback", CILIUM, None; "loopback for cilium")]
+#[test_case("0.0.0.0", "unspecified", NATIVE, None; "nothing is there")]
+#[test_case("239.1.2.3", "multicast", NATIVE, None; "a group")]
+#[test_case("255.255.255.255", "broadcast", NATIVE, None; "everybody")]
+fn the_advice_for_an_inside_address(ip: &str, class: &str, policy: &str, expected: Option<&str>) {
+    let ruling = ruling("guard-rebinding", &[policy]);
+    let advice = crate::advice::for_address(address(ip), class, &ruling);
+    assert_eq!(advice.as_deref(), expected);
+}
+
+#[test]
+fn limits_are_a_line_each() {
+    let mut tally = Tally::default();
+    for (effect, name, count) in [
+        (LimitEffect::Withheld, "a.example.com", 3),
+        (LimitEffect::Evicted, "b.example.com", 1),
+        (LimitEffect::Withheld, "c.example.com", 4),
+    ] {
+        tally.note(&Record::Limit(LimitRecord {
+            ts: moment(),
+            times: Times { count, until: None },
+            verdict: Verdict::Deny,
+            workload: "run".to_owned(),
+            effect,
+            name: name.to_owned(),
+            addresses: vec![address("203.0.113.1")],
+            code: "limit-addresses-of-name".to_owned(),
+            reason: "too many".to_owned(),
+        }));
+    }
+    assert_eq!(
+        text(&tally, 0),
+        "egret: withheld: 7 addresses of a.example.com, c.example.com\n    too many\n\
+         egret: evicted: 1 address of b.example.com\n    too many\n"
+    );
+}
+
+const NATIVE: &str = "EgressPolicy/ci/runners";
+const CILIUM: &str = "CiliumNetworkPolicy/ci/runners";
 
 #[test]
 fn what_audit_let_pass_is_told_apart() {

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 use gateway_observe::{
-    CutRecord, Destination, FlowRecord, GuardRecord, Protocol, QueryRecord, Record, Ruling, Tally,
-    Times, Timestamp, Verdict,
+    CutRecord, Destination, FlowRecord, GuardRecord, LimitEffect, LimitRecord, Protocol,
+    QueryRecord, Record, Ruling, Tally, Times, Timestamp, Verdict,
 };
 use serde_json::Value;
 
@@ -65,12 +65,25 @@ fn what_is_written_has_the_shape_of_the_schema() {
         workload: "run".to_owned(),
         name: "api.example.com".to_owned(),
         address: [10, 0, 0, 1].into(),
+        class: "private",
         ruling,
+    };
+    let limit = LimitRecord {
+        ts,
+        times: Times::ONCE,
+        verdict: Verdict::Deny,
+        workload: "run".to_owned(),
+        effect: LimitEffect::Withheld,
+        name: "many.example.com".to_owned(),
+        addresses: vec![[203, 0, 113, 1].into()],
+        code: "limit-addresses-of-name".to_owned(),
+        reason: String::new(),
     };
     let mut records = vec![
         Record::Flow(flow),
         Record::Query(query),
         Record::Guard(guard),
+        Record::Limit(limit),
         Record::Cut(CutRecord { ts, limit: 1 }),
     ];
     let mut tally = Tally::default();
