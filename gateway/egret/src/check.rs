@@ -5,12 +5,15 @@ mod summary;
 
 use std::process::ExitCode;
 
-use policy_dialects::{Context, Reading, codes, read_set};
+use policy_dialects::{Context, Others, Reading, codes, read_with_world};
 use policy_engine::compile;
-use policy_model::{Diagnostic, Level, Origin, Policy, Settings, Subject, Workload, World};
+use policy_model::{
+    Cluster, Diagnostic, Level, Origin, Policy, Settings, Subject, Workload, World,
+};
 
 use crate::cli::{CheckArgs, CheckOutput};
 use crate::policy_files::{self, PolicyFile, PolicyFileError};
+use crate::policy_set;
 use crate::render::{self, Look};
 
 /// Nothing is refused and nothing is closed.
@@ -24,11 +27,16 @@ const NOT_JUDGED: u8 = 2;
 /// count too), 2 a path could not be read or matched nothing.
 #[must_use]
 pub fn run(args: &CheckArgs) -> ExitCode {
-    let (files, errors) = policy_files::load(&args.paths);
+    let Loaded {
+        files,
+        world,
+        errors,
+    } = Loaded::of(args);
     for error in &errors {
         render::complain("check", error);
     }
-    let checked = Checked::of(&files);
+    let checked = Checked::of(&files, &world, !args.world.is_empty());
+    let files: Vec<PolicyFile> = files.into_iter().chain(world).collect();
     render::print(&match args.output {
         CheckOutput::Text => checked.text(&files, errors.len(), Look::of_stdout()),
         CheckOutput::Json => checked.json(&files, &errors),
@@ -46,6 +54,27 @@ pub fn run(args: &CheckArgs) -> ExitCode {
     })
 }
 
+/// The files of a command line, and what of it could not be read.
+struct Loaded {
+    files: Vec<PolicyFile>,
+    world: Vec<PolicyFile>,
+    errors: Vec<PolicyFileError>,
+}
+
+impl Loaded {
+    fn of(args: &CheckArgs) -> Self {
+        let (files, mut errors) = policy_files::load(&args.paths);
+        let (world, more) = policy_files::load(&args.world);
+        errors.extend(more);
+        let world = policy_set::without(world, &files);
+        Self {
+            files,
+            world,
+            errors,
+        }
+    }
+}
+
 /// What was found in a set of files.
 #[derive(Debug)]
 struct Checked {
@@ -54,16 +83,25 @@ struct Checked {
 }
 
 impl Checked {
-    fn of(files: &[PolicyFile]) -> Self {
-        let texts = files
-            .iter()
-            .map(|file| (file.name.as_str(), file.text.as_str()));
+    /// With a world, objects of a cluster may stand among the policies too.
+    fn of(files: &[PolicyFile], world: &[PolicyFile], has_world: bool) -> Self {
+        let context = Context {
+            others: if has_world {
+                Others::World
+            } else {
+                Others::Refuse
+            },
+            ..Context::default()
+        };
+        let reading = read_with_world(policy_set::texts(files), policy_set::texts(world), &context);
         let Reading {
             policies,
+            cluster,
             mut diagnostics,
-            ..
-        } = read_set(texts, &Context::default());
-        diagnostics.append(&mut compiled(&policies));
+            mut world_diagnostics,
+        } = reading;
+        diagnostics.append(&mut world_diagnostics);
+        diagnostics.append(&mut compiled(&policies, cluster));
         diagnostics.sort_by(|a, b| place(a).cmp(&place(b)));
         Self {
             policies,
@@ -106,7 +144,7 @@ fn place(diagnostic: &Diagnostic) -> (&str, u32, u32) {
 }
 
 /// What the engine finds when every policy selects, so that no finding waits for the right workload.
-fn compiled(policies: &[Policy]) -> Vec<Diagnostic> {
+fn compiled(policies: &[Policy], cluster: Cluster) -> Vec<Diagnostic> {
     let selecting: Vec<Policy> = policies
         .iter()
         .map(|policy| Policy {
@@ -116,6 +154,7 @@ fn compiled(policies: &[Policy]) -> Vec<Diagnostic> {
         .collect();
     let world = World {
         resolvers: vec![policy_cases::resolver()],
+        cluster: cluster.into(),
         ..World::default()
     };
     match compile(
@@ -158,7 +197,7 @@ mod tests {
             path: "p.yaml".into(),
             text: text.into(),
         }];
-        (Checked::of(&files), files)
+        (Checked::of(&files, &[], false), files)
     }
 
     const CLEAN_POLICY: &str = "apiVersion: egret.dev/v1alpha1\nkind: EgressPolicy\nmetadata: {name: ci}\nspec:\n  egress:\n  - action: Allow\n    to: [{fqdn: [\"*.cdn.example.com\", api.example.com]}]\n";

@@ -99,7 +99,7 @@ pub struct DemoArgs {
     pub command: Vec<std::ffi::OsString>,
 }
 
-/// `egret check PATH…`
+/// `egret check PATH… [--world PATH…]`
 #[derive(Args, Debug)]
 #[command(
     after_help = "Exit status: 0 nothing refused and nothing closed, 1 at least one, 2 a path could not be read."
@@ -108,6 +108,9 @@ pub struct CheckArgs {
     /// Policy files, directories or globs
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
+    /// The cluster around the policies: files with its Pods, Namespaces, Nodes, Services…
+    #[arg(long, num_args = 1.., value_name = "PATH")]
+    pub world: Vec<PathBuf>,
     /// Lints count as well
     #[arg(long)]
     pub strict: bool,
@@ -116,29 +119,35 @@ pub struct CheckArgs {
     pub output: CheckOutput,
 }
 
-/// `egret explain --policy PATH… --to HOST|IP --port N[/PROTO]`
+/// `egret explain --policy PATH… [--world PATH…] [--from W] --to HOST|IP|OBJECT --port N[/PROTO]`
 #[derive(Args, Debug)]
-#[command(after_help = "Exit status: 0 allowed, 1 denied, 2 it could not be judged.")]
+#[command(
+    after_help = "Exit status: 0 allowed, 1 denied, 2 it could not be judged: an unknown workload, destination or path, or a \
+refused policy that could select the workload."
+)]
 pub struct ExplainArgs {
     /// Policy files, directories or globs
-    #[arg(long, required = true, value_name = "PATH")]
+    #[arg(long, required = true, num_args = 1.., value_name = "PATH")]
     pub policy: Vec<PathBuf>,
-    /// The destination: a name or an address
-    #[arg(long, value_name = "HOST|IP")]
+    /// The cluster around the policies: files with its Pods, Namespaces, Nodes, Services…
+    #[arg(long, num_args = 1.., value_name = "PATH")]
+    pub world: Vec<PathBuf>,
+    /// The destination: a name, an address, or an object of the world: pod/NS/NAME, service/NS/NAME, node/NAME
+    #[arg(long, value_name = "HOST|IP|OBJECT")]
     pub to: String,
-    /// The port, and the protocol where it is not TCP: 443, 53/UDP, 8/ICMP
+    /// The port, and the protocol where it is not TCP: 443, 53/UDP, 8/ICMP. Of a Service: the Service's
     #[arg(long, value_name = "N[/PROTO]")]
     pub port: String,
-    /// Who asks
+    /// Who asks: a pod of the world, NS/NAME or pod/NS/NAME; command, unit:NAME, user:NAME or cgroup:PATH
     #[arg(long, default_value = "command", value_name = "WORKLOAD")]
     pub from: String,
-    /// Labels of who asks
+    /// Labels of the command
     #[arg(long, value_name = "K=V,…", value_delimiter = ',', value_parser = parse_label)]
     pub labels: Vec<(String, String)>,
-    /// Namespace of who asks
+    /// Namespace of the command
     #[arg(long, value_name = "NAME", value_parser = parse_namespace)]
     pub namespace: Option<String>,
-    /// ServiceAccount of who asks
+    /// ServiceAccount of the command
     #[arg(long, value_name = "NAME", value_parser = parse_account)]
     pub service_account: Option<String>,
     /// Answers that were seen: a test file's `dns:` list

@@ -4,6 +4,7 @@
 
 mod json;
 mod question;
+mod source;
 mod text;
 
 use std::collections::BTreeMap;
@@ -11,21 +12,24 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use policy_cases::{
-    CaseFile, Check, CompiledEngine, Engine as _, EngineError, Expect, FlowTest, FromSpec, Need,
-    Observed, ObservedQuery, ResponseSpec, Scene, SceneError, SettingsSpec, Test, TestKind, ToSpec,
-    Trial, TrialKind, decode_responses,
+    CaseFile, Check, CompiledEngine, Engine as _, EngineError, Expect, FlowTest, Need, Observed,
+    ObservedQuery, ResponseSpec, Scene, SceneError, Test, TestKind, Trial, TrialKind,
+    decode_responses,
 };
-use policy_dialects::{Context, Reading, read_set};
-use policy_engine::{Age, Compiled, Explanation, Flow, NamedLease, Ruling, Verdict, compile};
-use policy_model::{Diagnostic, Level, ObjectRef, Origin, PodIdentity, Policy, Workload};
+use policy_engine::{
+    Age, Compiled, Explanation, Flow, NamedLease, RuleReason, Ruling, Verdict, compile,
+};
+use policy_model::{Action, Diagnostic, ObjectRef, Origin, Policy, Selects, Standing, Subject};
 
 use crate::cli::{ExplainArgs, Output};
 use crate::machine;
-use crate::policy_files::{self, PolicyFile, PolicyFileError};
+use crate::policy_files::{PolicyFile, PolicyFileError};
+use crate::policy_set::{self, PolicySet, PolicySetError};
 use crate::render::{self, Look};
 
 pub(crate) use json::ReasonJson;
-use question::Destination;
+use question::{Destination, To};
+use source::{Source, SourceError};
 pub(crate) use text::{place, steps};
 
 /// The flow is allowed.
@@ -40,12 +44,14 @@ const NOT_JUDGED: u8 = 2;
 enum ExplainError {
     #[error(transparent)]
     Destination(#[from] question::DestinationError),
-    #[error(
-        "workload `{0}` is not known: `command`, `unit:NAME`, `user:NAME` and `cgroup:PATH` are; pods come with the policies of a cluster"
-    )]
-    Workload(String),
-    #[error("a path of --policy could not be read")]
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    #[error("a path of --policy or --world could not be read")]
     Files(Vec<PolicyFileError>),
+    #[error("the files of --world could not be read")]
+    World(Vec<Diagnostic>),
+    #[error("`{0}` is a name of the cluster's own zone, and --world has no Service of that name")]
+    Host(String),
     #[error(
         "a refused policy could select this workload, so its answer is not known (--best-effort answers without it)"
     )]
@@ -60,8 +66,8 @@ enum ExplainError {
     Answers(Vec<Diagnostic>),
     #[error("the answers of --dns make no sense")]
     Scene(#[source] SceneError),
-    #[error("this cannot be judged")]
-    Need(#[source] Need),
+    #[error("{}", needs(.0, *.1))]
+    Need(Need, bool),
     #[error(
         "the policies cannot be compiled; --labels, --namespace and --service-account say who the command is"
     )]
@@ -100,6 +106,8 @@ pub fn run(args: &ExplainArgs) -> ExitCode {
 /// What was asked, and everything there is to say of it.
 #[derive(Debug)]
 struct Answer {
+    /// Who asks, as `--from` names him.
+    from: String,
     destination: Destination,
     /// The look-up, where names are filtered.
     question: Option<ObservedQuery>,
@@ -118,6 +126,12 @@ struct Answer {
 struct FlowAnswer {
     enforced: Explanation,
     proposed: Explanation,
+    /// The object of the world that has the address.
+    object: Option<String>,
+    /// The object that has the address of the backend whose walk is told.
+    backend: Option<String>,
+    /// Of a flow that is denied: rules that would allow it, of policies that select others.
+    of_others: Vec<RuleReason>,
 }
 
 impl Answer {
@@ -155,20 +169,31 @@ impl Answer {
 
 fn explain(args: &ExplainArgs) -> Result<Answer, ExplainError> {
     let destination = Destination::parse(&args.to, &args.port)?;
-    let workload = workload(args)?;
-    let (policies, diagnostics) = policies(args)?;
-    let places = policies
+    let source = Source::parse(args)?;
+    let set = policies(args, &source)?;
+    let file = question(args, &source, &destination)?;
+    let (mut scene, _files) = set.into_scene(file).map_err(|error| match error {
+        PolicySetError::Scene(error) => ExplainError::Scene(error),
+        PolicySetError::Files(errors) => ExplainError::Files(errors),
+        PolicySetError::World(diagnostics, _) => ExplainError::World(diagnostics),
+    })?;
+    if args.world.is_empty() {
+        scene.world = machine::world(scene.world);
+    } else {
+        is_known(&destination.to, &scene)?;
+    }
+    let places = scene
+        .policies
         .iter()
         .map(|policy| (policy.id.clone(), policy.origin.clone()))
         .collect();
-    let scene = scene(args, &destination, policies)?;
     let [test] = scene.file.tests.as_slice() else {
         return Err(ExplainError::Scene(SceneError::World(Vec::new())));
     };
-    let trial = Trial {
-        workload,
-        ..scene.trial(test).map_err(ExplainError::Need)?
-    };
+    let has_world = !args.world.is_empty();
+    let trial = scene.trial(test);
+    let mut trial = trial.map_err(|need| ExplainError::Need(need, has_world))?;
+    source.add_what_is_said(args, &mut trial.workload);
     let observed = CompiledEngine.run(&trial).map_err(|error| match error {
         EngineError::Compile(error) => ExplainError::Compile(error),
         EngineError::Limit(error) => ExplainError::Limit(error),
@@ -181,17 +206,57 @@ fn explain(args: &ExplainArgs) -> Result<Answer, ExplainError> {
         Observed::Query(_) | Observed::Learned(_) => None,
     };
     let (flows, mut compiled) = stories(&trial)?;
-    let mut all = diagnostics;
+    let mut all = scene.diagnostics.clone();
     all.append(&mut compiled);
     Ok(Answer {
+        from: source.to_string(),
         destination,
         question,
+        // The names of Services stand for them, whether or not anybody has asked.
+        fresh: trial.fresh.is_some() && flows.iter().all(|flow| flow.object.is_none()),
         flows,
-        fresh: trial.fresh.is_some(),
         diagnostics: all,
         places,
         now: trial.now,
     })
+}
+
+fn needs(need: &Need, has_world: bool) -> String {
+    let need = match need {
+        Need::Pod { .. } | Need::Object { .. } => format!("the question {need}"),
+        Need::Address { .. } | Need::ServicePort { .. } | Need::NoEngine => need.to_string(),
+    };
+    if has_world {
+        need
+    } else {
+        format!("{need}: --world describes the cluster")
+    }
+}
+
+/// A name that the cluster's own DNS would not know is nobody's, and not one that somebody could have made up.
+fn is_known(to: &To, scene: &Scene) -> Result<(), ExplainError> {
+    let To::Host(name) = to else { return Ok(()) };
+    let Some(zone) = scene.settings_for(true).cluster_domain else {
+        return Ok(());
+    };
+    let services = format!("svc.{zone}");
+    let Some(below) = name.as_str().strip_suffix(&services) else {
+        return Ok(());
+    };
+    let mut answers = scene.responses.iter();
+    let answered = answers.any(|response| response.resolution.chain.first() == Some(name));
+    let is_service = below
+        .strip_suffix('.')
+        .and_then(|below| below.split_once('.'))
+        .is_some_and(|(service, namespace)| {
+            let name = (Arc::from(namespace), Arc::from(service));
+            scene.cluster().services.contains_key(&name)
+        });
+    if answered || is_service {
+        Ok(())
+    } else {
+        Err(ExplainError::Host(name.without_dot().to_owned()))
+    }
 }
 
 /// The walk of each address, in both rulings.
@@ -216,6 +281,7 @@ fn stories(trial: &Trial<'_>) -> Result<(Vec<FlowAnswer>, Vec<Diagnostic>), Expl
         return Ok((Vec::new(), diagnostics));
     };
     let leases = trial.leases();
+    let cluster = &trial.scene.world.cluster;
     let mut flows = Vec::new();
     for ip in addresses {
         let ip = ip.to_canonical();
@@ -227,102 +293,105 @@ fn stories(trial: &Trial<'_>) -> Result<(Vec<FlowAnswer>, Vec<Diagnostic>), Expl
         let flow = Flow::new(ip, *protocol, *port);
         let age = Age::New { now: trial.now };
         let mut story = |ruling| ruleset.explain(&mut lists, &flow, &of_ip, age, ruling);
+        let enforced = story(Ruling::Enforced)?;
         flows.push(FlowAnswer {
-            enforced: story(Ruling::Enforced)?,
             proposed: story(Ruling::Proposed)?,
+            object: policy_set::object_at(cluster, ip),
+            backend: enforced
+                .backend
+                .and_then(|backend| policy_set::object_at(cluster, backend.ip)),
+            of_others: match enforced.verdict {
+                Verdict::Deny => of_others(trial, &flow, &of_ip),
+                Verdict::Allow => Vec::new(),
+            },
+            enforced,
         });
     }
     Ok((flows, diagnostics))
 }
 
-fn workload(args: &ExplainArgs) -> Result<Workload, ExplainError> {
-    let mut workload = match args.from.split_once(':') {
-        None if args.from == "command" => Workload::command(),
-        Some(("unit", name)) => Workload {
-            unit: Some(name.into()),
-            ..Workload::default()
-        },
-        Some(("user", name)) => Workload {
-            user: Some(name.into()),
-            ..Workload::default()
-        },
-        Some(("cgroup", path)) => Workload {
-            cgroup: Some(path.into()),
-            ..Workload::default()
-        },
-        None | Some(_) => return Err(ExplainError::Workload(args.from.clone())),
-    };
-    let labels: BTreeMap<Arc<str>, Arc<str>> = args
-        .labels
+/// The rules that would allow a flow if their policies selected the workload. Nothing where those cannot be compiled: they
+/// decide nothing.
+fn of_others(trial: &Trial<'_>, flow: &Flow, leases: &[NamedLease]) -> Vec<RuleReason> {
+    let selecting: Vec<Policy> = trial
+        .scene
+        .policies
         .iter()
-        .map(|(key, value)| (Arc::from(key.as_str()), Arc::from(value.as_str())))
+        .filter(|policy| policy.standing == Standing::Enforced)
+        .filter(|policy| policy.subject.selects(&trial.workload) == Selects::No)
+        .map(|policy| Policy {
+            subject: Subject::All,
+            ..policy.clone()
+        })
         .collect();
-    workload.pod = PodIdentity {
-        namespace: args.namespace.as_deref().map(Arc::from),
-        labels: (!labels.is_empty()).then_some(labels),
-        service_account: args.service_account.as_deref().map(Arc::from),
-        ..PodIdentity::default()
+    let world = &trial.scene.world;
+    let Ok(compiled) = compile(&selecting, &trial.workload, world, &trial.settings) else {
+        return Vec::new();
     };
-    Ok(workload)
+    let Compiled {
+        ruleset, mut lists, ..
+    } = compiled;
+    let age = Age::New { now: trial.now };
+    let story = ruleset.explain(&mut lists, flow, leases, age, Ruling::Enforced);
+    let rules = story.into_iter().flat_map(|story| story.tiers);
+    rules
+        .flat_map(|tier| tier.rules)
+        .filter(|trace| trace.miss.is_none() && trace.rule.action == Action::Allow)
+        .map(|trace| trace.rule)
+        .collect()
 }
 
-/// Reads the policies; a refused one leaves no answer, unless the best effort is asked for.
-fn policies(args: &ExplainArgs) -> Result<(Vec<Policy>, Vec<Diagnostic>), ExplainError> {
-    let (files, errors) = policy_files::load(&args.policy);
-    for error in &errors {
-        render::complain("explain", error);
-    }
-    if !errors.is_empty() {
-        return Err(ExplainError::Files(errors));
-    }
-    let context = Context {
-        default_namespace: Arc::from(args.namespace.as_deref().unwrap_or("default")),
-        ..Context::default()
-    };
-    let texts = files
-        .iter()
-        .map(|file| (file.name.as_str(), file.text.as_str()));
-    let Reading {
-        policies,
-        diagnostics,
-        ..
-    } = read_set(texts, &context);
-    let refused: Vec<Diagnostic> = diagnostics
-        .iter()
-        .filter(|diagnostic| diagnostic.level == Level::Refused)
-        .cloned()
-        .collect();
-    if !refused.is_empty() {
-        render::complain_with(&render::diagnostics(&refused, &files, Look::of_stderr()));
+/// Reads the policies and the world; a refused policy that could select who asks leaves no answer, unless the best effort is
+/// asked for.
+fn policies(args: &ExplainArgs, source: &Source) -> Result<PolicySet, ExplainError> {
+    let set = PolicySet::read(&args.policy, &args.world, args.namespace.as_deref());
+    let set = set.map_err(|error| match error {
+        PolicySetError::Files(errors) => {
+            for error in &errors {
+                render::complain("explain", error);
+            }
+            ExplainError::Files(errors)
+        }
+        PolicySetError::World(diagnostics, files) => {
+            render::complain_with(&render::diagnostics(
+                &diagnostics,
+                &files,
+                Look::of_stderr(),
+            ));
+            ExplainError::World(diagnostics)
+        }
+        PolicySetError::Scene(error) => ExplainError::Scene(error),
+    })?;
+    let namespace = source.namespace().or(args.namespace.as_deref());
+    let in_doubt = set.in_doubt([namespace]);
+    if !in_doubt.is_empty() {
+        render::complain_with(&render::diagnostics(
+            &in_doubt,
+            &set.files,
+            Look::of_stderr(),
+        ));
         if !args.best_effort {
-            return Err(ExplainError::Refused(refused));
+            return Err(ExplainError::Refused(in_doubt));
         }
     }
-    Ok((policies, diagnostics))
+    Ok(set)
 }
 
-/// The policies, the answers and the one test that is the flow in question.
-fn scene(
+/// The answers and the one test that is the flow in question.
+fn question(
     args: &ExplainArgs,
+    source: &Source,
     destination: &Destination,
-    policies: Vec<Policy>,
-) -> Result<Scene, ExplainError> {
-    let nowhere = Origin::new("command line", 1, 1, "");
+) -> Result<CaseFile, ExplainError> {
     let test = Test {
-        origin: nowhere,
+        origin: Origin::new("command line", 1, 1, ""),
         name: Arc::from(args.to.as_str()),
         tags: Vec::new(),
         at: u32::try_from(args.at).unwrap_or(u32::MAX),
         kind: TestKind::Flow,
         check: Check::Flow(FlowTest {
-            from: FromSpec::Command,
-            to: match &destination.to {
-                question::To::Host(name) => ToSpec::Host {
-                    name: name.clone(),
-                    ip: None,
-                },
-                question::To::Ip(ip) => ToSpec::Ip(*ip),
-            },
+            from: source.spec(),
+            to: destination.to.spec(),
             protocol: destination.protocol,
             port: destination.port,
             established: false,
@@ -334,20 +403,11 @@ fn scene(
             },
         }),
     };
-    let file = CaseFile {
-        source: Arc::from("command line"),
-        policies: Vec::new(),
-        world: Vec::new(),
-        inline: None,
-        settings: SettingsSpec::default(),
+    Ok(CaseFile {
         responses: answers(args)?,
         tests: vec![test],
-        lints: Vec::new(),
-    };
-    let mut scene = Scene::prepare(file, &[], &[]).map_err(ExplainError::Scene)?;
-    scene.policies = policies;
-    scene.world = machine::world(scene.world);
-    Ok(scene)
+        ..policy_set::case_file()
+    })
 }
 
 fn answers(args: &ExplainArgs) -> Result<Vec<ResponseSpec>, ExplainError> {

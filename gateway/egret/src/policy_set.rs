@@ -1,12 +1,13 @@
 //! Policies with the cluster around them, as the files of a command line say it together.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use policy_cases::{CaseFile, Scene, SceneError, SettingsSpec};
 use policy_dialects::{Context, Others, Reading, could_select, read_with_world};
-use policy_model::{Diagnostic, Level};
+use policy_model::{ClusterMap, Diagnostic, Level};
 
 use crate::policy_files::{self, PolicyFile, PolicyFileError};
 
@@ -43,18 +44,12 @@ impl PolicySet {
         namespace: Option<&str>,
     ) -> Result<Self, PolicySetError> {
         let (policies, mut errors) = policy_files::load(policies);
-        let (mut around, more) = policy_files::load(world);
+        let (around, more) = policy_files::load(world);
         errors.extend(more);
         if !errors.is_empty() {
             return Err(PolicySetError::Files(errors));
         }
-        // A file that is in both lists holds policies and the cluster around them; it is read once.
-        let identity = |file: &PolicyFile| {
-            let found = file.path.canonicalize();
-            found.unwrap_or_else(|_| file.path.clone())
-        };
-        let known: BTreeSet<PathBuf> = policies.iter().map(identity).collect();
-        around.retain(|file| !known.contains(&identity(file)));
+        let mut around = without(around, &policies);
         let context = Context {
             default_namespace: Arc::from(namespace.unwrap_or("default")),
             others: if world.is_empty() {
@@ -115,7 +110,35 @@ pub fn case_file() -> CaseFile {
     }
 }
 
-fn texts(files: &[PolicyFile]) -> impl Iterator<Item = (&str, &str)> {
+/// What has an address, as `--to` of `egret explain` names it.
+#[must_use]
+pub fn object_at(map: &ClusterMap, ip: IpAddr) -> Option<String> {
+    let cluster = map.objects();
+    if let Some((name, _)) = cluster.node_at(ip) {
+        Some(format!("node/{name}"))
+    } else if let Some((namespace, name)) = map.service_of(ip) {
+        Some(format!("service/{namespace}/{name}"))
+    } else {
+        let ((namespace, name), _) = cluster.pod_at(ip)?;
+        Some(format!("pod/{namespace}/{name}"))
+    }
+}
+
+/// The files of a world that are not among the policies too: what is in both lists holds policies and the cluster around
+/// them, and is read once.
+#[must_use]
+pub fn without(mut world: Vec<PolicyFile>, policies: &[PolicyFile]) -> Vec<PolicyFile> {
+    let identity = |file: &PolicyFile| {
+        let found = file.path.canonicalize();
+        found.unwrap_or_else(|_| file.path.clone())
+    };
+    let known: BTreeSet<PathBuf> = policies.iter().map(identity).collect();
+    world.retain(|file| !known.contains(&identity(file)));
+    world
+}
+
+/// Names and texts, as readers take them.
+pub fn texts(files: &[PolicyFile]) -> impl Iterator<Item = (&str, &str)> {
     files
         .iter()
         .map(|file| (file.name.as_str(), file.text.as_str()))

@@ -124,7 +124,7 @@ fn hold(args: &RunArgs) -> Result<Ended, Failure> {
     };
     let state = GatewayState::new(timing, LeaseLimits::default()).telling(detail);
     let mut owner = Owner::new(state, kernel, held, observer.clone());
-    Policies::tell(&given, &owner.hold(&given.policies)?);
+    Policies::tell(&given, &owner.hold(&given.policies, given.cluster.clone())?);
     let judge = PolicyJudge {
         port: sockets.port,
         view: owner.view(),

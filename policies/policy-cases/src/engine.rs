@@ -23,6 +23,12 @@ pub trait Engine {
     /// Its name in reports.
     fn name(&self) -> &'static str;
 
+    /// Whether it knows a pod's own addresses, and that they are free. Where tables are shared by many pods none is asked of
+    /// such a flow, because it never leaves the pod.
+    fn knows_own_addresses(&self) -> bool {
+        false
+    }
+
     /// Runs one test.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use policy_engine::Verdict;
+use policy_engine::{Reason, Verdict};
 use policy_model::{Diagnostic, ObjectRef};
 
 use crate::engine::{
@@ -62,13 +62,11 @@ pub fn judge(scene: &Scene, test: &Test, engine: &mut dyn Engine) -> TestResult 
             return result;
         }
     };
-    if let (Check::Flow(flow), true) = (&test.check, trial.is_own()) {
-        // No engine is asked, because such a flow never leaves the pod.
-        let by = By {
-            who: Who::Default,
-            text: "a pod's own address is free".to_owned(),
-            tier: None,
-        };
+    if let Check::Flow(flow) = &test.check
+        && trial.is_own()
+        && !engine.knows_own_addresses()
+    {
+        let by = By::of(&Reason::OwnAddress);
         note(&mut result, Verdict::Allow, Some(Verdict::Allow), Some(&by));
         let allow = Verdict::Allow;
         let wrong = differences(&flow.expect, allow, Some(allow), None, Some(&by));

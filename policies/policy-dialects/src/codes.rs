@@ -44,6 +44,7 @@ codes! {
     UNKNOWN_RULE_FIELD = Closed "unknown-rule-field" "a field that does not exist stands in a rule, so the rule matches nothing";
     UNKNOWN_TOP_LEVEL_FIELD = Lint "unknown-top-level-field" "a field beside spec or in metadata does not exist and has no effect";
     POLICY_IN_WORLD = Refused "policy-in-world" "a file that describes a cluster holds a policy, which would not be in force";
+    WORLD_IN_POLICIES = Refused "world-in-policies" "a file of policies holds an object that describes a cluster, and no cluster is described";
     IMPOSSIBLE_NAME = Lint "impossible-name" "a test file has an answer to something that is no DNS name, which nobody can have asked";
     INVALID_NAME = Refused "invalid-name" "a name or namespace is not one Kubernetes allows";
     INVALID_VALUE = Refused "invalid-value" "a value is not one of those the field may have";

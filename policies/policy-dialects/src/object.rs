@@ -183,6 +183,15 @@ fn report_foreign(
         );
         return;
     }
+    if catalog::find(group, kind).is_some_and(|known| matches!(known.role, Role::World(_))) {
+        findings.report_help(
+            codes::WORLD_IN_POLICIES,
+            kind_node,
+            format!("a {kind} is no policy: it describes a cluster, and here policies are read"),
+            "`check`, `explain` and `diff` take it with `--world`, a test file under `world:`; `run` knows no cluster",
+        );
+        return;
+    }
     let policies = catalog::policy_kinds();
     let near = nearest(kind, &policies).and_then(|near| {
         let known = catalog::kinds().find(|known| known.kind == near)?;

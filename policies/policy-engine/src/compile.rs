@@ -6,8 +6,9 @@ use policy_model::{Diagnostic, ObjectRef, Policy, Selects, Settings, Subject, Wo
 use crate::limits::{LimitError, MAX_PATTERNS, MAX_POLICIES, MAX_RULES};
 use crate::lists::Lists;
 use crate::names::NameIndex;
+use crate::numbering::number;
 use crate::question::QuestionFilters;
-use crate::reason::Reasons;
+use crate::reason::{Reason, ReasonId, Reasons};
 use crate::ruleset::{ByRuling, Ruleset};
 use crate::starts::Starts;
 
@@ -76,7 +77,18 @@ pub fn compile(
         settings,
     };
     let mut compiled = compile_selected(selected, &replaced, here)?;
-    compiled.ruleset.unselected = unselected.into();
+    let Ruleset {
+        unselected: others,
+        own,
+        reasons,
+        ..
+    } = &mut compiled.ruleset;
+    *others = unselected.into();
+    if !workload.pod.addresses.is_empty() {
+        let reason = ReasonId(number(reasons.len()));
+        reasons.push(Reason::OwnAddress);
+        *own = Some((workload.pod.clone(), reason));
+    }
     Ok(compiled)
 }
 
@@ -139,6 +151,7 @@ pub(crate) fn compile_selected(
         statics: Vec::new(),
         tells_classes_apart,
         reasons: reasons.into_vec(),
+        own: None,
     };
     let mut lists = Lists::default();
     build_prefixes(&mut ruleset, &mut lists)?;

@@ -69,7 +69,8 @@ pub struct Decision {
 
 impl Ruleset {
     /// Decides a flow as the kernel does: by the steps of its address, else by its prefix. A flow to a Service is decided as
-    /// those to its backends, which must agree; `leases` are those of the flow's address.
+    /// those to its backends, which must agree; `leases` are those of the flow's address. A flow to the workload's own address
+    /// is free, where the ruleset was compiled for it alone.
     ///
     /// # Errors
     /// See [`fold`](Self::fold).
@@ -80,6 +81,16 @@ impl Ruleset {
         leases: &[LeaseRules],
         age: Age,
     ) -> Result<Decision, LimitError> {
+        if let Some(reason) = self.own_address(flow.ip) {
+            return Ok(Decision {
+                verdict: Verdict::Allow,
+                would: Verdict::Allow,
+                style: DenyStyle::Reject,
+                reason,
+                would_reason: reason,
+                lease: None,
+            });
+        }
         let cluster = &self.world.cluster;
         let Some(backends) = cluster.backends(flow.ip, flow.protocol, flow.port) else {
             return self.decide_address(lists, flow, leases, age);

@@ -230,6 +230,12 @@ impl<'a> Pair<'a> {
         )
     }
 
+    /// Whether an address is the workload's own, which is free on both sides.
+    fn is_own(&self, ip: IpAddr) -> bool {
+        let own = |half: &Half<'_>| half.ruleset.own_address(ip).is_some();
+        own(&self.old) && own(&self.new)
+    }
+
     fn change(&self, what: What, cell: Cell) -> Change {
         let judged = |ruleset: &Ruleset, (verdict, reason)| Judged {
             verdict,
@@ -248,7 +254,7 @@ impl<'a> Pair<'a> {
 fn flows(pair: &mut Pair<'_>, atoms: &Atoms, changes: &mut Vec<Change>) -> Result<(), DiffError> {
     let services = services::cells(pair)?;
     let mut found: Grouped<PortCell, usize> = Grouped::default();
-    for (at, atom) in atoms.all().iter().enumerate() {
+    for (at, atom) in atoms.judged(pair) {
         let lists = pair.static_lists(atom.representative);
         let apart = services::ports_at(pair, atom.net);
         for cell in cells::differing(pair, lists, &[]) {

@@ -135,6 +135,7 @@ impl Ruleset {
             Ruling::Proposed => (decision.would, decision.would_reason),
         };
         let is_service = self.is_service(flow);
+        let is_own = self.own_address(flow.ip).is_some();
         let tracer = Tracer {
             ruleset: self,
             chain: self.chains.of(ruling),
@@ -154,8 +155,8 @@ impl Ruleset {
             verdict,
             reason: self.reason(reason).clone(),
             backend,
-            guards: tracer.guards(),
-            tiers: if is_service && backend.is_none() {
+            guards: if is_own { Vec::new() } else { tracer.guards() },
+            tiers: if is_own || (is_service && backend.is_none()) {
                 Vec::new()
             } else {
                 tracer.tiers()

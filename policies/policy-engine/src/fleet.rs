@@ -210,7 +210,8 @@ impl Fleet {
         done
     }
 
-    /// The ruleset of a workload, as of the last [`compile`](Self::compile).
+    /// The ruleset of a workload, as of the last [`compile`](Self::compile). Others may share it, so it says nothing of the
+    /// workload's own addresses ([`PodIdentity::is_own`](policy_model::PodIdentity::is_own)).
     pub fn ruleset(&self, name: &str) -> Option<&Arc<Compiled>> {
         let workload = self.workloads.get(name)?;
         let identity = self

@@ -27,6 +27,8 @@ pub enum Reason {
     Default,
     /// No policy selects the workload.
     NoPolicy,
+    /// The address is the workload's own.
+    OwnAddress,
     /// A question no rule allows, and these policies filter names.
     NotNamed { by: Vec<ObjectRef> },
     /// A question that a resolver's search list made of a name that is allowed.
@@ -109,6 +111,7 @@ impl Reason {
             Self::Service(trouble) => trouble.code(),
             Self::Default => "default",
             Self::NoPolicy => "no-policy",
+            Self::OwnAddress => "own-address",
             Self::NotNamed { .. } => "not-named",
             Self::SearchExpansion => "search-expansion",
             Self::NotFiltered => "not-filtered",
@@ -123,6 +126,7 @@ impl Reason {
             Self::Service(_)
             | Self::Default
             | Self::NoPolicy
+            | Self::OwnAddress
             | Self::NotNamed { .. }
             | Self::SearchExpansion
             | Self::NotFiltered => Band::Default,
@@ -137,6 +141,7 @@ impl Reason {
             | Self::Service(_)
             | Self::Default
             | Self::NoPolicy
+            | Self::OwnAddress
             | Self::NotNamed { .. }
             | Self::SearchExpansion
             | Self::NotFiltered => None,
@@ -152,6 +157,7 @@ impl Reason {
             | Self::Service(_)
             | Self::Default
             | Self::NoPolicy
+            | Self::OwnAddress
             | Self::NotNamed { .. }
             | Self::SearchExpansion
             | Self::NotFiltered => None,
@@ -169,6 +175,7 @@ impl Reason {
             | Self::Service(_)
             | Self::Default
             | Self::NoPolicy
+            | Self::OwnAddress
             | Self::SearchExpansion
             | Self::NotFiltered => Vec::new(),
         }
@@ -196,6 +203,7 @@ impl fmt::Display for Reason {
             Self::Service(trouble) => trouble.fmt(f),
             Self::Default => f.write_str("no rule decided, the default holds"),
             Self::NoPolicy => f.write_str("no policy selects the workload"),
+            Self::OwnAddress => f.write_str("a pod's own address is free"),
             Self::NotNamed { by } => {
                 f.write_str("no rule names it, names are filtered by ")?;
                 write_list(f, by)

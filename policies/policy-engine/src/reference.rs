@@ -58,6 +58,13 @@ pub fn decide(
     leases: &[NamedLease],
     age: Age,
 ) -> Ruled {
+    if setting.workload.pod.is_own(flow.ip) {
+        return Ruled {
+            verdict: Verdict::Allow,
+            style: DenyStyle::Reject,
+            reason: Reason::OwnAddress,
+        };
+    }
     let live: Vec<&NamedLease> = leases
         .iter()
         .filter(|lease| match age {

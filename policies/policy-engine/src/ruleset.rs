@@ -2,7 +2,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use policy_model::{DenyStyle, ObjectRef, Policy, Scope, Settings, TierRef, World};
+use policy_model::{DenyStyle, ObjectRef, PodIdentity, Policy, Scope, Settings, TierRef, World};
 
 use crate::compile::clauses::Clause;
 use crate::faults::{Fault, is_on};
@@ -87,6 +87,8 @@ pub struct Ruleset {
     /// Whether a rule holds for some classes of address and not for others.
     pub(crate) tells_classes_apart: bool,
     pub(crate) reasons: Vec<Reason>,
+    /// The addresses of the one workload it was made for, and the reason why they are free; nothing where several share it.
+    pub(crate) own: Option<(PodIdentity, ReasonId)>,
 }
 
 /// The walk of one ruling.
@@ -233,7 +235,13 @@ impl Ruleset {
         &self.world
     }
 
-    /// The list of `ip` while no name stands for it.
+    /// Why a flow to `ip` is free, where it is the workload's own address.
+    pub(crate) fn own_address(&self, ip: IpAddr) -> Option<ReasonId> {
+        let (pod, reason) = self.own.as_ref()?;
+        pod.is_own(ip).then_some(*reason)
+    }
+
+    /// The list of `ip` while no name stands for it. The kernel is not asked of a workload's own addresses.
     pub fn static_list(&self, ip: IpAddr) -> ListId {
         self.node(ip).list
     }

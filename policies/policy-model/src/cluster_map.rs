@@ -5,8 +5,12 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use crate::cluster::{Backend, Cluster, NamespacedName};
+use crate::endpoint::Endpoint;
+use crate::expression::Expression;
+use crate::peer::EndpointPeer;
 use crate::ports::Protocol;
 use crate::preset::METADATA_ADDRESSES;
+use crate::subject::Selects;
 use crate::world::DestinationClass;
 
 /// A cluster, with what each of its addresses is. Cheap to clone; a change of the cluster is a new one.
@@ -80,6 +84,25 @@ impl ClusterMap {
             && nodes.is_empty()
             && services.is_empty()
             && service_accounts.is_empty()
+    }
+
+    /// Whether nobody knows what a peer's selectors mean: pods are not known, and no set or host endpoint that is known is one
+    /// that they select.
+    pub fn is_unknown_to(&self, peer: &EndpointPeer) -> bool {
+        let mut selectors = peer.selector.iter().chain(&peer.not_selector).peekable();
+        selectors.peek().is_some()
+            && self.is_unknown()
+            && !selectors.any(|by| self.knows_endpoint_of(by))
+    }
+
+    fn knows_endpoint_of(&self, by: &Expression) -> bool {
+        let cluster = &self.inner.cluster;
+        let mut sets = cluster.network_sets.iter();
+        let mut hosts = cluster.host_endpoints.values();
+        let selects = |endpoint: Endpoint<'_>| endpoint.selects(by) == Selects::Yes;
+        sets.any(|((namespace, _), set)| {
+            selects(Endpoint::of_network_set(cluster, namespace.as_ref(), set))
+        }) || hosts.any(|host| selects(Endpoint::of_host_endpoint(host)))
     }
 
     /// What an address is; outside where no object has it and no range of pods holds it.

@@ -43,7 +43,7 @@ pub struct PodIdentity {
     pub node_labels: Option<Labels>,
     /// It shares the network of its node.
     pub host_network: bool,
-    /// Its own addresses: free, where it has a network of its own.
+    /// Its own addresses; see [`is_own`](Self::is_own).
     pub addresses: Vec<IpAddr>,
 }
 
@@ -55,6 +55,12 @@ pub struct Container {
 }
 
 impl PodIdentity {
+    /// Whether a flow to `ip` stays in the pod: that is free, whatever policies say. In the network of its node the addresses
+    /// are the node's, and judged; and a Service that leads back to the pod is judged as any Service.
+    pub fn is_own(&self, ip: IpAddr) -> bool {
+        !self.host_network && self.addresses.contains(&ip.to_canonical())
+    }
+
     /// A pod of a cluster, with everything the cluster says of its surroundings; nothing where it has no such pod.
     pub fn of_pod(cluster: &Cluster, name: &NamespacedName) -> Option<Self> {
         let pod = cluster.pods.get(name)?;

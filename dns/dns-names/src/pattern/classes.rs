@@ -181,7 +181,10 @@ fn successors(state: &State, rows: &[Vec<Step<'_>>]) -> Option<Vec<(String, Stat
 
 /// A label for each class that the globs tell apart, none of them a literal; the class that no glob matches too.
 fn other_labels(globs: &[&Glob], literals: &BTreeSet<&str>) -> Option<Vec<String>> {
-    let texts: Vec<Vec<u8>> = globs.iter().map(|glob| glob.text()).collect();
+    let texts: Vec<Vec<u8>> = globs
+        .iter()
+        .map(|glob| glob.written().into_bytes())
+        .collect();
     let mut alphabet: BTreeSet<u8> = texts.iter().flatten().copied().collect();
     alphabet.remove(&b'*');
     // Enough others that a label of them can be none of the literals.

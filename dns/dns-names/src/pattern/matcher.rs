@@ -142,14 +142,6 @@ impl Glob {
         }
     }
 
-    /// The expression as it is written, one `*` for each run of stars.
-    pub(super) fn text(&self) -> Vec<u8> {
-        match self {
-            Self::Literal(text) => text.as_bytes().to_vec(),
-            Self::Parts(parts) => parts.join("*").into_bytes(),
-        }
-    }
-
     /// Each star takes the shortest run that fits; for stars that stand for any text that decides correctly.
     pub(super) fn matches(&self, label: &str) -> bool {
         let parts = match self {

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::sides::Side;
 use super::{Comparison, DiffVerbError, Group, widens};
 use crate::explain::ReasonJson;
-use crate::policy_set::PolicySetError;
+use crate::policy_set::{PolicySetError, object_at};
 use crate::render::{self, DiagnosticJson, UnreadableJson};
 
 pub(super) fn comparison(comparison: &Comparison) -> String {
@@ -185,17 +185,8 @@ struct Worlds<'a> {
 
 impl Worlds<'_> {
     fn object_at(self, ip: IpAddr) -> Option<String> {
-        [self.new, self.old].into_iter().find_map(|map| {
-            let cluster = map.objects();
-            if let Some((name, _)) = cluster.node_at(ip) {
-                Some(format!("node/{name}"))
-            } else if let Some((namespace, name)) = map.service_of(ip) {
-                Some(format!("service/{namespace}/{name}"))
-            } else {
-                let ((namespace, name), _) = cluster.pod_at(ip)?;
-                Some(format!("pod/{namespace}/{name}"))
-            }
-        })
+        let mut maps = [self.new, self.old].into_iter();
+        maps.find_map(|map| object_at(map, ip))
     }
 }
 

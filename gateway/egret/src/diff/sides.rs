@@ -191,8 +191,11 @@ fn grouped(
     let mut positions: HashMap<Vec<Change>, usize> = HashMap::new();
     for (pair, names) in pairs {
         let all = changes(pair, names)?;
-        let own = |name: &Arc<str>| workloads.get(name).map_or(&[][..], own_addresses);
-        let is_own = |ip: IpAddr| names.iter().all(|name| own(name).contains(&ip));
+        // The rulesets are shared, and do not know whose addresses are whose.
+        let is_own = |ip: IpAddr| {
+            let mut all = names.iter().filter_map(|name| workloads.get(name));
+            all.all(|workload| workload.pod.is_own(ip))
+        };
         let mut all: Vec<Change> = all
             .into_iter()
             .filter_map(|change| without_own(change, &is_own))
@@ -223,15 +226,6 @@ fn changes((old, new): &Pair, names: &[Arc<str>]) -> Result<Vec<Change>, DiffVer
         workload: names.first().cloned().unwrap_or_default(),
         source,
     })
-}
-
-/// The addresses at which a workload is alone with itself: whatever policies say, it may go there.
-fn own_addresses(workload: &Workload) -> &[IpAddr] {
-    if workload.pod.host_network {
-        &[]
-    } else {
-        &workload.pod.addresses
-    }
 }
 
 /// A change without the addresses that are everybody's own; nothing where it is of nothing else.

@@ -5,8 +5,7 @@ use policy_engine::{Explanation, Miss, Reason, RuleReason, TierOutcome, Verdict}
 use policy_model::DenyStyle;
 use serde::Serialize;
 
-use super::question::To;
-use super::{Answer, ExplainError, text};
+use super::{Answer, ExplainError, FlowAnswer, text};
 use crate::render::{self, DiagnosticJson, ObjectJson, UnreadableJson};
 
 pub(super) fn answer(answer: &Answer) -> String {
@@ -24,10 +23,8 @@ pub(super) fn answer(answer: &Answer) -> String {
                 (None, Some(DenyStyle::Drop)) => "drop",
             }
         }),
-        to: match &answer.destination.to {
-            To::Host(name) => name.without_dot().to_owned(),
-            To::Ip(ip) => ip.to_string(),
-        },
+        from: &answer.from,
+        to: answer.destination.to.to_string(),
         protocol: answer.destination.protocol.to_string(),
         port: answer.destination.port,
         made_up: answer.fresh,
@@ -48,7 +45,7 @@ pub(super) fn answer(answer: &Answer) -> String {
         addresses: answer
             .flows
             .iter()
-            .map(|flow| AddressJson::of(&flow.enforced, flow.proposed.verdict, answer))
+            .map(|flow| AddressJson::of(flow, answer))
             .collect(),
         diagnostics: answer
             .diagnostics
@@ -62,14 +59,15 @@ pub(super) fn answer(answer: &Answer) -> String {
 pub(super) fn no_answer(error: &ExplainError) -> String {
     let (unreadable, diagnostics) = match error {
         ExplainError::Files(errors) => (errors.as_slice(), &[][..]),
-        ExplainError::Refused(diagnostics) | ExplainError::Answers(diagnostics) => {
-            (&[][..], diagnostics.as_slice())
-        }
+        ExplainError::Refused(diagnostics)
+        | ExplainError::World(diagnostics)
+        | ExplainError::Answers(diagnostics) => (&[][..], diagnostics.as_slice()),
         ExplainError::Destination(_)
-        | ExplainError::Workload(_)
+        | ExplainError::Source(_)
+        | ExplainError::Host(_)
         | ExplainError::ReadAnswers { .. }
         | ExplainError::Scene(_)
-        | ExplainError::Need(_)
+        | ExplainError::Need(..)
         | ExplainError::Compile(_)
         | ExplainError::Limit(_)
         | ExplainError::Engine(_) => (&[][..], &[][..]),
@@ -96,6 +94,8 @@ struct AnswerJson<'a> {
     verdict: &'static str,
     would: &'static str,
     how: Option<&'static str>,
+    /// Who asks, as `--from` names him.
+    from: &'a str,
     to: String,
     protocol: String,
     /// ICMP: type and code, as `type * 256 + code`.
@@ -145,6 +145,10 @@ struct QuestionJson<'a> {
 #[derive(Serialize)]
 struct AddressJson<'a> {
     ip: String,
+    /// What has the address.
+    object: Option<&'a str>,
+    /// Of a Service: the backend whose walk is told.
+    backend: Option<BackendJson<'a>>,
     verdict: &'static str,
     would: &'static str,
     reason: ReasonJson<'a>,
@@ -153,6 +157,15 @@ struct AddressJson<'a> {
     tiers: Vec<TierJson<'a>>,
     default: DefaultJson<'a>,
     unselected: Vec<ObjectJson<'a>>,
+    /// Of a deny: the rules that would allow it, of policies that select others.
+    of_others: Vec<RuleJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct BackendJson<'a> {
+    ip: String,
+    port: u16,
+    object: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -220,10 +233,25 @@ impl<'a> From<&'a RuleReason> for RuleJson<'a> {
 }
 
 impl<'a> AddressJson<'a> {
-    fn of(story: &'a Explanation, would: Verdict, answer: &Answer) -> Self {
+    fn of(flow: &'a FlowAnswer, answer: &Answer) -> Self {
+        let FlowAnswer {
+            enforced: story,
+            proposed,
+            object,
+            backend,
+            of_others,
+        } = flow;
+        let would = proposed.verdict;
         let (default, reason) = &story.default;
         Self {
             ip: story.flow.ip.to_string(),
+            object: object.as_deref(),
+            backend: story.backend.map(|flow| BackendJson {
+                ip: flow.ip.to_string(),
+                port: flow.port,
+                object: backend.as_deref(),
+            }),
+            of_others: of_others.iter().map(RuleJson::from).collect(),
             verdict: story.verdict.as_str(),
             would: would.as_str(),
             reason: ReasonJson::from(&story.reason),

@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use dns_names::{Name, NameError};
-use policy_model::Protocol;
+use policy_cases::ToSpec;
+use policy_model::{NamespacedName, Protocol};
 
 /// Where a flow goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +21,9 @@ pub(super) struct Destination {
 pub(super) enum To {
     Host(Name),
     Ip(IpAddr),
+    Pod(NamespacedName),
+    Service(NamespacedName),
+    Node(Arc<str>),
 }
 
 /// Why `--to` and `--port` name no destination.
@@ -34,6 +39,8 @@ pub(super) enum DestinationError {
         #[source]
         source: NameError,
     },
+    #[error("--to `{text}`: expected pod/NAMESPACE/NAME, service/NAMESPACE/NAME or node/NAME")]
+    Object { text: String },
     #[error(
         "--port `{text}`: expected N, N/TCP, N/UDP, N/SCTP, TYPE/ICMP, TYPE:CODE/ICMP or a protocol's number behind the /"
     )]
@@ -41,7 +48,7 @@ pub(super) enum DestinationError {
 }
 
 impl Destination {
-    /// Reads `--to HOST|IP` and `--port N[/PROTO]`.
+    /// Reads `--to HOST|IP|OBJECT` and `--port N[/PROTO]`.
     pub(super) fn parse(to: &str, port: &str) -> Result<Self, DestinationError> {
         let bare = to
             .strip_prefix('[')
@@ -49,6 +56,8 @@ impl Destination {
             .unwrap_or(to);
         let to = match bare.parse::<IpAddr>() {
             Ok(ip) => To::Ip(ip.to_canonical()),
+            // No name holds a slash.
+            Err(_) if to.contains('/') => To::object(to)?,
             Err(_) => To::Host(host(to)?),
         };
         let (protocol, port) = parse_port(port).ok_or_else(|| DestinationError::Port {
@@ -60,6 +69,54 @@ impl Destination {
             (_, protocol) => protocol,
         };
         Ok(Self { to, protocol, port })
+    }
+}
+
+impl To {
+    fn object(text: &str) -> Result<Self, DestinationError> {
+        let named = |namespace: &str, name: &str| (Arc::from(namespace), Arc::from(name));
+        let parts: Vec<&str> = text.split('/').collect();
+        let whole = parts.iter().all(|part| !part.is_empty());
+        match parts.as_slice() {
+            ["pod", namespace, name] if whole => Ok(Self::Pod(named(namespace, name))),
+            ["service", namespace, name] if whole => Ok(Self::Service(named(namespace, name))),
+            ["node", name] if whole => Ok(Self::Node(Arc::from(*name))),
+            _ => Err(DestinationError::Object {
+                text: text.to_owned(),
+            }),
+        }
+    }
+
+    /// The same as a test file says it.
+    pub(super) fn spec(&self) -> ToSpec {
+        match self {
+            Self::Host(name) => ToSpec::Host {
+                name: name.clone(),
+                ip: None,
+            },
+            Self::Ip(ip) => ToSpec::Ip(*ip),
+            Self::Pod((namespace, name)) => ToSpec::Pod {
+                namespace: Arc::clone(namespace),
+                name: Arc::clone(name),
+            },
+            Self::Service((namespace, name)) => ToSpec::Service {
+                namespace: Arc::clone(namespace),
+                name: Arc::clone(name),
+            },
+            Self::Node(name) => ToSpec::Node(Arc::clone(name)),
+        }
+    }
+}
+
+impl fmt::Display for To {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host(name) => f.write_str(name.without_dot()),
+            Self::Ip(ip) => write!(f, "{ip}"),
+            Self::Pod((namespace, name)) => write!(f, "pod/{namespace}/{name}"),
+            Self::Service((namespace, name)) => write!(f, "service/{namespace}/{name}"),
+            Self::Node(name) => write!(f, "node/{name}"),
+        }
     }
 }
 
@@ -103,10 +160,7 @@ fn parse_port(text: &str) -> Option<(Protocol, u16)> {
 
 impl fmt::Display for Destination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.to {
-            To::Host(name) => f.write_str(name.without_dot())?,
-            To::Ip(ip) => write!(f, "{ip}")?,
-        }
+        write!(f, "{}", self.to)?;
         let [kind, code] = self.port.to_be_bytes();
         match self.protocol {
             Protocol::ICMP | Protocol::ICMPV6 => {
@@ -131,6 +185,9 @@ mod tests {
     #[test_case("192.0.2.1", "8/ICMP", "192.0.2.1 ICMP type 8 code 0"; "icmp")]
     #[test_case("2001:db8::1", "128:1/ICMP", "2001:db8::1 ICMPv6 type 128 code 1"; "icmp over ipv6")]
     #[test_case("192.0.2.1", "0/47", "192.0.2.1 protocol 47"; "a protocol without ports")]
+    #[test_case("pod/prod/web-0", "80", "pod/prod/web-0 80/TCP"; "a pod")]
+    #[test_case("service/prod/web", "80", "service/prod/web 80/TCP"; "a service")]
+    #[test_case("node/n1", "10250", "node/n1 10250/TCP"; "a node")]
     fn destinations(to: &str, port: &str, expected: &str) {
         assert_eq!(
             Destination::parse(to, port).map(|destination| destination.to_string()),
@@ -144,6 +201,10 @@ mod tests {
     #[test_case("1.2.3.4.5", "443"; "more than an address")]
     #[test_case("fe80::1%eth0", "443"; "an address with a zone")]
     #[test_case("[::1", "443"; "half of a bracket")]
+    #[test_case("prod/web-0", "443"; "an object of no kind")]
+    #[test_case("pod/web-0", "443"; "a pod of no namespace")]
+    #[test_case("node/", "443"; "a node of no name")]
+    #[test_case("https://a.example/x", "443"; "a url")]
     #[test_case("a.example", "0"; "port zero")]
     #[test_case("a.example", "65536"; "port too large")]
     #[test_case("a.example", "443/FOO"; "no protocol")]

@@ -1,4 +1,5 @@
 use clap::Parser as _;
+use test_case::test_case;
 
 use super::*;
 use crate::cli::{Cli, Verb};
@@ -174,7 +175,7 @@ fn nobody_knows_a_pod_or_a_file_that_is_not_there() {
     let line = "--policy @ci.yaml --to 192.0.2.1 --port 1 --from prod/web-0";
     assert!(matches!(
         explain_with(&[("ci.yaml", POLICY)], line),
-        Err(ExplainError::Workload(_))
+        Err(ExplainError::Need(..))
     ));
     let line = "--policy @nothing.yaml --to 192.0.2.1 --port 1";
     assert!(matches!(
@@ -219,4 +220,190 @@ fn audit_shows_what_would_be() {
         (Verdict::Allow, Verdict::Deny)
     );
     assert!(told(&answer).contains("would be deny"), "{}", told(&answer));
+}
+
+const WORLD: &str = "\
+apiVersion: v1
+kind: Pod
+metadata: {name: web-0, namespace: prod, labels: {app: web}}
+spec: {nodeName: n1}
+status: {podIP: 10.0.0.5}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: db-0, namespace: prod, labels: {app: db}}
+spec: {nodeName: n1}
+status: {podIP: 10.0.0.7}
+---
+apiVersion: v1
+kind: Node
+metadata: {name: n1}
+status: {addresses: [{type: InternalIP, address: 192.168.1.1}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: db, namespace: prod}
+spec: {clusterIP: 10.96.0.7, selector: {app: db}, ports: [{port: 5432, targetPort: 5433}]}
+";
+
+const OF_PODS: &str = "\
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: web, namespace: prod}
+spec:
+  podSelector: {matchLabels: {app: web}}
+  policyTypes: [Egress]
+  egress:
+  - to: [{podSelector: {matchLabels: {app: db}}}]
+    ports: [{port: 5433}]
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: db, namespace: prod}
+spec:
+  podSelector: {matchLabels: {app: db}}
+  policyTypes: [Egress]
+  egress:
+  - to: [{ipBlock: {cidr: 192.168.1.1/32}}]
+";
+
+fn in_cluster(line: &str) -> Result<Answer, ExplainError> {
+    let files = [("ci.yaml", OF_PODS), ("world.yaml", WORLD)];
+    explain_with(
+        &files,
+        &format!("--policy @ci.yaml --world @world.yaml {line}"),
+    )
+}
+
+#[test_case("prod/web-0", "service/prod/db", 5432, Verdict::Allow, "rule"; "a service is its backends")]
+#[test_case("prod/web-0", "10.96.0.7", 5432, Verdict::Allow, "rule"; "the service by its address")]
+#[test_case("prod/web-0", "db.prod.svc.cluster.local", 5432, Verdict::Allow, "rule"; "the service by its name")]
+#[test_case("pod/prod/web-0", "pod/prod/db-0", 5433, Verdict::Allow, "rule"; "a pod")]
+#[test_case("prod/web-0", "pod/prod/db-0", 5432, Verdict::Deny, "isolated"; "another port of a pod")]
+#[test_case("prod/web-0", "pod/prod/web-0", 22, Verdict::Allow, "own-address"; "itself")]
+#[test_case("prod/db-0", "pod/prod/db-0", 22, Verdict::Allow, "own-address"; "itself too")]
+#[test_case("prod/db-0", "service/prod/db", 5432, Verdict::Deny, "isolated"; "a service that leads back")]
+#[test_case("prod/db-0", "node/n1", 10250, Verdict::Allow, "rule"; "a node")]
+#[test_case("prod/web-0", "node/n1", 10250, Verdict::Deny, "isolated"; "a node that others may reach")]
+fn pods_ask(from: &str, to: &str, port: u16, verdict: Verdict, why: &str) {
+    let answer = in_cluster(&format!("--from {from} --to {to} --port {port}")).unwrap();
+    let story = &answer.flows[0].enforced;
+    assert_eq!((answer.verdict(), story.reason.code()), (verdict, why));
+    assert!(!answer.fresh);
+}
+
+#[test]
+fn a_service_tells_the_walk_of_a_backend() {
+    let answer = in_cluster("--from prod/web-0 --to service/prod/db --port 5432").unwrap();
+    let text = told(&answer);
+    assert!(
+        text.starts_with("allow  prod/web-0 to service/prod/db 5432/TCP\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains(
+            "\nthe walk of service/prod/db (10.96.0.7)\n  service          judged as its backends; told of pod/prod/db-0 (10.0.0.7) port 5433\n"
+        ),
+        "{text}"
+    );
+    let json: serde_json::Value = serde_json::from_str(&json::answer(&answer)).unwrap();
+    assert_eq!(json["from"], "prod/web-0");
+    assert_eq!(json["addresses"][0]["object"], "service/prod/db");
+    assert_eq!(json["addresses"][0]["backend"]["object"], "pod/prod/db-0");
+}
+
+#[test]
+fn a_deny_tells_of_a_rule_that_is_for_others() {
+    let answer = in_cluster("--from prod/web-0 --to node/n1 --port 10250").unwrap();
+    let text = told(&answer);
+    assert!(
+        text.ends_with("  selector         ci.yaml:18  NetworkPolicy/prod/db rule 0 would allow it, and its policy selects other workloads\n"),
+        "{text}"
+    );
+    let json: serde_json::Value = serde_json::from_str(&json::answer(&answer)).unwrap();
+    assert_eq!(json["addresses"][0]["of_others"][0]["line"], 18);
+}
+
+#[test_case("--from prod/web-9 --to node/n1 --port 1", "the question needs pod `prod/web-9`, which is not in the world"; "an unknown pod asks")]
+#[test_case("--from prod/web-0 --to pod/prod/web-9 --port 1", "the question needs pod `prod/web-9`, which is not in the world"; "an unknown pod is asked for")]
+#[test_case("--from prod/web-0 --to node/n9 --port 1", "the question needs node `n9`, which is not in the world"; "an unknown node")]
+#[test_case("--from prod/web-0 --to service/prod/db --port 80", "Service `prod/db` has no port 80/TCP in the world"; "a port the service does not have")]
+#[test_case("--from prod/web-0 --to no.prod.svc.cluster.local --port 80", "`no.prod.svc.cluster.local` is a name of the cluster's own zone, and --world has no Service of that name"; "an unknown name of the cluster")]
+#[test_case("--to node/n1 --port 80", "--from `command` is no pod, and --world describes a cluster: --from names the pod that asks, NAMESPACE/NAME"; "nobody asks")]
+#[test_case("--from service/prod/db --to node/n1 --port 80", "--from `service/prod/db`: a Service asks for nothing by itself; name a pod, NAMESPACE/NAME"; "a service asks")]
+#[test_case("--from a/b/c/d --to node/n1 --port 80", "--from `a/b/c/d` is not known: a pod is NAMESPACE/NAME or pod/NAMESPACE/NAME, what runs without a cluster `command`, `unit:NAME`, `user:NAME` or `cgroup:PATH`"; "nobody can be called so")]
+#[test_case("--from prod/web-0 --to node/n1 --port 80 --labels a=b", "--labels, --namespace and --service-account say who a command is; `prod/web-0` has what --world says of it"; "other labels for a pod")]
+fn what_the_world_does_not_have_is_no_answer(line: &str, expected: &str) {
+    assert_eq!(in_cluster(line).unwrap_err().to_string(), expected);
+}
+
+#[test]
+fn a_refused_policy_of_another_namespace_is_in_nobodys_way() {
+    let broken = OF_PODS.replace("cidr: 192.168.1.1/32", "cidr: x");
+    let line = "--policy @ci.yaml --world @world.yaml --to 192.0.2.1 --port 80 --from prod/web-0";
+    let files = [("ci.yaml", broken.as_str()), ("world.yaml", WORLD)];
+    assert!(matches!(
+        explain_with(&files, line),
+        Err(ExplainError::Refused(_))
+    ));
+    let elsewhere = broken.replace("{name: db, namespace: prod}", "{name: db, namespace: test}");
+    let files = [("ci.yaml", elsewhere.as_str()), ("world.yaml", WORLD)];
+    assert_eq!(explain_with(&files, line).unwrap().verdict(), Verdict::Deny);
+}
+
+#[test]
+fn a_world_may_lie_in_the_file_of_the_policies() {
+    let all = format!("{WORLD}---\n{OF_PODS}");
+    let line =
+        "--policy @all.yaml --world @all.yaml --from prod/web-0 --to pod/prod/db-0 --port 5433";
+    let answer = explain_with(&[("all.yaml", &all)], line).unwrap();
+    assert_eq!(answer.verdict(), Verdict::Allow);
+}
+
+#[test]
+fn calicos_sets_are_known_without_a_world() {
+    let sets = "\
+apiVersion: projectcalico.org/v3
+kind: GlobalNetworkSet
+metadata: {name: partners, labels: {role: partner}}
+spec: {nets: [198.51.100.0/24]}
+---
+apiVersion: projectcalico.org/v3
+kind: GlobalNetworkPolicy
+metadata: {name: out}
+spec:
+  types: [Egress]
+  egress:
+  - {action: Allow, destination: {selector: role == 'partner'}}
+";
+    let answer = |to: &str| {
+        let line =
+            format!("--policy @sets.yaml --to {to} --port 443 --labels app=x --namespace prod");
+        explain_with(&[("sets.yaml", sets)], &line)
+            .unwrap()
+            .verdict()
+    };
+    assert_eq!(answer("198.51.100.7"), Verdict::Allow);
+    assert_eq!(answer("192.0.2.1"), Verdict::Deny);
+}
+
+#[test]
+fn answers_age_for_pods_too() {
+    let policy = POLICY.replace("{name: ci}", "{name: ci, namespace: prod}");
+    let dns =
+        "- {query: api.example.com, answers: [{type: A, data: 203.0.113.7, ttl: 60}], age: 5}\n";
+    let files = [
+        ("ci.yaml", policy.as_str()),
+        ("dns.yaml", dns),
+        ("world.yaml", WORLD),
+    ];
+    let at = |seconds: u32| {
+        let line = format!(
+            "--policy @ci.yaml --world @world.yaml --dns @dns.yaml --at {seconds} --from prod/web-0 --to 203.0.113.7 --port 443"
+        );
+        explain_with(&files, &line).unwrap()
+    };
+    assert_eq!(at(55).verdict(), Verdict::Allow);
+    let over = told(&at(56));
+    assert!(over.contains("which is over"), "{over}");
 }

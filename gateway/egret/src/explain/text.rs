@@ -1,6 +1,7 @@
 //! The answer for people: the verdict, what decided, then tier by tier.
 
 use std::fmt::Write as _;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use policy_engine::{
@@ -8,8 +9,8 @@ use policy_engine::{
 };
 use policy_model::{Level, ObjectRef, Time};
 
-use super::Answer;
 use super::question::To;
+use super::{Answer, FlowAnswer};
 use crate::render::{Look, visible};
 
 pub(super) fn answer(answer: &Answer, look: Look) -> String {
@@ -20,7 +21,7 @@ pub(super) fn answer(answer: &Answer, look: Look) -> String {
         &format!(
             "{}  {}",
             paint_verdict(verdict, look),
-            look.paint("1", &answer.destination.to_string())
+            look.paint("1", &heading(answer))
         ),
     );
     if answer.would() != verdict {
@@ -36,7 +37,7 @@ pub(super) fn answer(answer: &Answer, look: Look) -> String {
     because(&mut out, answer, look);
     for flow in &answer.flows {
         out.push('\n');
-        out.push_str(&steps(&flow.enforced, answer.fresh, answer.now, look));
+        out.push_str(&walk(flow, answer, look));
     }
     let counted = |level| {
         answer
@@ -50,6 +51,34 @@ pub(super) fn answer(answer: &Answer, look: Look) -> String {
         let text =
             format!("{refused} refused and {closed} closed in these policies: see `egret check`");
         line(&mut out, &format!("\n{}", look.paint("33", &text)));
+    }
+    out
+}
+
+/// Who goes where; that it is the command goes without saying.
+fn heading(answer: &Answer) -> String {
+    let destination = visible(&answer.destination.to_string());
+    if answer.from == "command" {
+        destination
+    } else {
+        format!("{} to {destination}", visible(&answer.from))
+    }
+}
+
+/// The walk of an address, and what would decide of other workloads.
+fn walk(flow: &FlowAnswer, answer: &Answer, look: Look) -> String {
+    let story = &flow.enforced;
+    let named = Named {
+        own: flow.object.as_deref(),
+        backend: flow.backend.as_deref(),
+    };
+    let mut out = told(story, named, answer.fresh, answer.now, look);
+    for rule in &flow.of_others {
+        let text = format!(
+            "{} would allow it, and its policy selects other workloads",
+            visible(&place(rule))
+        );
+        step(&mut out, "selector", &text);
     }
     out
 }
@@ -123,6 +152,7 @@ fn because(out: &mut String, answer: &Answer, look: Look) {
         | Reason::Service(_)
         | Reason::Default
         | Reason::NoPolicy
+        | Reason::OwnAddress
         | Reason::NotNamed { .. }
         | Reason::SearchExpansion
         | Reason::NotFiltered) => row(out, "because", &visible(&reason.to_string())),
@@ -188,6 +218,21 @@ fn nearest_miss(story: &Explanation) -> Option<String> {
 
 /// The walk of one address, step by step; `made_up` where nobody resolved its name.
 pub(crate) fn steps(story: &Explanation, made_up: bool, now: Time, look: Look) -> String {
+    told(story, Named::default(), made_up, now, look)
+}
+
+/// What addresses are, where a world says so.
+#[derive(Default, Clone, Copy)]
+struct Named<'a> {
+    own: Option<&'a str>,
+    backend: Option<&'a str>,
+}
+
+fn told(story: &Explanation, named: Named<'_>, made_up: bool, now: Time, look: Look) -> String {
+    let with_name = |ip: IpAddr, name: Option<&str>| match name {
+        Some(name) => format!("{} ({ip})", visible(name)),
+        None => ip.to_string(),
+    };
     let mut text = String::new();
     let out = &mut text;
     let made_up = if made_up {
@@ -197,8 +242,22 @@ pub(crate) fn steps(story: &Explanation, made_up: bool, now: Time, look: Look) -
     };
     line(
         out,
-        &look.paint("2", &format!("the walk of {}{made_up}", story.flow.ip)),
+        &look.paint(
+            "2",
+            &format!(
+                "the walk of {}{made_up}",
+                with_name(story.flow.ip, named.own)
+            ),
+        ),
     );
+    if let Some(backend) = &story.backend {
+        let text = format!(
+            "judged as its backends; told of {} port {}",
+            with_name(backend.ip, named.backend),
+            backend.port
+        );
+        step(out, "service", &text);
+    }
     for trace in &story.leases {
         let name = trace.lease.question.without_dot();
         let state = if trace.live {
@@ -229,7 +288,7 @@ pub(crate) fn steps(story: &Explanation, made_up: bool, now: Time, look: Look) -
         .tiers
         .iter()
         .all(|tier| matches!(tier.outcome, TierOutcome::Next | TierOutcome::Passed(_)));
-    let closed_by_guard = matches!(story.reason, Reason::Guard(_));
+    let closed_by_guard = matches!(story.reason, Reason::Guard(_) | Reason::OwnAddress);
     let default = format!("{}: {}", verdict.as_str(), visible(&reason.to_string()));
     step(
         out,

@@ -13,7 +13,7 @@ use ebpf_abi::plan::{RulesetId, WorkloadId};
 use ebpf_loader::{ApplyError, Datapath};
 use gateway_observe::LimitEffect;
 use gateway_state::{GatewayState, Mode, Plan, PolicyError, View, Withheld};
-use policy_model::{Diagnostic, Policy, Settings, Workload, World};
+use policy_model::{Cluster, Diagnostic, Policy, Settings, Workload, World};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::since_boot;
@@ -42,6 +42,8 @@ pub enum Request {
     /// Hold the workload to other policies.
     Policies {
         policies: Vec<Policy>,
+        /// What they brought with them.
+        cluster: Cluster,
         done: oneshot::Sender<Result<InForce, HoldError>>,
     },
 }
@@ -116,12 +118,12 @@ impl<D: Datapath> Owner<D> {
         Arc::clone(&self.view)
     }
 
-    /// Holds the workload to policies, as a whole or not at all.
+    /// Holds the workload to policies, as a whole or not at all; `cluster` is what they brought with them.
     ///
     /// # Errors
     ///
     /// See [`HoldError`]; the last good rules stay in force.
-    pub fn hold(&mut self, policies: &[Policy]) -> Result<InForce, HoldError> {
+    pub fn hold(&mut self, policies: &[Policy], cluster: Cluster) -> Result<InForce, HoldError> {
         let Held {
             id,
             who,
@@ -130,9 +132,13 @@ impl<D: Datapath> Owner<D> {
             settings,
         } = &self.held;
         let id = *id;
+        let world = World {
+            cluster: cluster.into(),
+            ..world.clone()
+        };
         let (plan, diagnostics) =
             self.state
-                .plan_policies(id, who, *mode, policies, world, settings, since_boot())?;
+                .plan_policies(id, who, *mode, policies, &world, settings, since_boot())?;
         self.carry_out(plan)?;
         let view = self.state.view();
         Ok(InForce {
@@ -189,7 +195,11 @@ impl<D: Datapath> Owner<D> {
                 // Whoever asked may have stopped waiting; what was opened is allowed all the same.
                 let _unheard = done.send(self.open(&resolution, age, ruleset));
             }
-            Request::Policies { policies, done } => drop(done.send(self.hold(&policies))),
+            Request::Policies {
+                policies,
+                cluster,
+                done,
+            } => drop(done.send(self.hold(&policies, cluster))),
         }
     }
 

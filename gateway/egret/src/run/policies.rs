@@ -8,7 +8,7 @@ use std::sync::Arc;
 use gateway_sandbox::{Prepared, ProtectError};
 use nix::unistd::{Uid, User};
 use policy_dialects::Context;
-use policy_model::{Diagnostic, Level, PodIdentity, Policy, Workload};
+use policy_model::{Cluster, Diagnostic, Level, PodIdentity, Policy, Workload};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::cli::RunArgs;
@@ -32,6 +32,8 @@ pub(super) struct Policies {
 #[derive(Debug)]
 pub(super) struct Given {
     pub(super) policies: Vec<Policy>,
+    /// The sets that policies brought with them.
+    pub(super) cluster: Cluster,
     pub(super) diagnostics: Vec<Diagnostic>,
     files: Vec<PolicyFile>,
 }
@@ -117,6 +119,7 @@ impl Policies {
             .map(|file| (file.name.as_str(), file.text.as_str()));
         let policy_dialects::Reading {
             policies,
+            cluster,
             diagnostics,
             ..
         } = policy_dialects::read_set(texts, &self.context());
@@ -132,6 +135,7 @@ impl Policies {
         }
         Ok(Given {
             policies,
+            cluster,
             diagnostics,
             files,
         })
@@ -188,6 +192,7 @@ impl Policies {
         let (done, held) = oneshot::channel();
         let request = Request::Policies {
             policies: given.policies.clone(),
+            cluster: given.cluster.clone(),
             done,
         };
         if owner.send(request).await.is_err() {

@@ -15,7 +15,7 @@ use ebpf_abi::plan::{Batch, Op, WorkloadId};
 use ebpf_loader::{ApplyError, Datapath};
 use gateway_state::{Detail, GatewayState, Mode};
 use policy_dialects::Context;
-use policy_model::{Resolver, Settings, Workload, World};
+use policy_model::{Cluster, Resolver, Settings, Workload, World};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -173,7 +173,7 @@ impl Interception {
             ..
         } = policy_dialects::read("test.yaml", POLICY, &Context::default());
         assert!(diagnostics.is_empty(), "{diagnostics:?}");
-        owner.hold(&policies).unwrap();
+        owner.hold(&policies, Cluster::default()).unwrap();
 
         let (requests, waiting) = mpsc::channel(owner::WAITING);
         let judge = PolicyJudge {

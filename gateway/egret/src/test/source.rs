@@ -1,12 +1,12 @@
 //! A test file with the files it names.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use policy_cases::{CaseFile, FileText, Scene, SceneError, SourceRef};
 use policy_model::Diagnostic;
 
 use crate::policy_files::{self, PolicyFile};
+use crate::policy_set;
 use crate::render;
 
 /// A file ready to run.
@@ -41,7 +41,7 @@ pub(super) fn load(file: PolicyFile) -> Result<Loaded, SourceError> {
         .map_or_else(PathBuf::new, Path::to_path_buf);
     let found = named(&folder, &case.policies)
         .and_then(|policies| Ok((policies, named(&folder, &case.world)?)));
-    let (policies, mut world) = match found {
+    let (policies, world) = match found {
         Ok(found) => found,
         Err(message) => {
             return Err(SourceError {
@@ -51,13 +51,7 @@ pub(super) fn load(file: PolicyFile) -> Result<Loaded, SourceError> {
             });
         }
     };
-    // A file that is in both lists holds policies and the cluster around them; it is read once.
-    let identity = |file: &PolicyFile| {
-        let found = file.path.canonicalize();
-        found.unwrap_or_else(|_| file.path.clone())
-    };
-    let of_policies: BTreeSet<PathBuf> = policies.iter().map(identity).collect();
-    world.retain(|file| !of_policies.contains(&identity(file)));
+    let world = policy_set::without(world, &policies);
     let prepared = Scene::prepare(case, &texts(&policies), &texts(&world));
     let mut sources = vec![file];
     sources.extend(policies);

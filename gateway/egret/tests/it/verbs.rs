@@ -11,6 +11,9 @@ const CLEAN: &str = "apiVersion: egret.dev/v1alpha1\nkind: EgressPolicy\nmetadat
 const LINTED: &str = "apiVersion: egret.dev/v1alpha1\nkind: EgressPolicy\nmetadata: {name: linted}\nspec:\n  egress:\n  - {action: Allow, to: [{cidr: 192.0.2.1/24}]}\n";
 const CLOSED: &str = "apiVersion: egret.dev/v1alpha1\nkind: EgressPolicy\nmetadata: {name: closed}\nspec:\n  egress:\n  - {action: Allow, to: [{set: partners}]}\n";
 
+const POD: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: web-0, namespace: prod, labels: {app: web}}\nstatus: {podIP: 10.0.0.5}\n";
+const PODS: &str = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: pods, namespace: prod}\nspec:\n  podSelector: {}\n  policyTypes: [Egress]\n  egress: [{to: [{podSelector: {matchLabels: {app: web}}}]}]\n";
+
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     for (name, text) in [
@@ -19,6 +22,12 @@ fn folder() -> tempfile::TempDir {
         ("closed.yaml", CLOSED),
         ("broken.yaml", "kind: [\n"),
         ("b/in.yml", CLEAN),
+        ("world.yaml", POD),
+        ("pods.yaml", PODS),
+        (
+            "wrong-world.yaml",
+            "apiVersion: v1\nkind: Pod\nmetadata: {name: web-0}\nstatus: {podIP: x}\n",
+        ),
     ] {
         let path = folder.path().join(name);
         std::fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
@@ -65,6 +74,12 @@ fn text(bytes: &[u8]) -> String {
 #[test_case("check broken.yaml nothing.yaml", 2; "no such file beside a broken one")]
 #[test_case("check", 2; "no path")]
 #[test_case("check --nonsense clean.yaml", 2; "bad usage")]
+#[test_case("check pods.yaml", 1; "pods that nobody knows")]
+#[test_case("check pods.yaml --world world.yaml", 0; "pods that are known")]
+#[test_case("check world.yaml", 1; "a pod is no policy")]
+#[test_case("check pods.yaml world.yaml --world world.yaml", 0; "a pod among the policies of a world")]
+#[test_case("check pods.yaml --world wrong-world.yaml", 1; "a world that is wrong")]
+#[test_case("check pods.yaml --world nothing.yaml", 2; "no such world")]
 #[test_case("check -o sarif closed.yaml", 1; "the same as a log")]
 #[test_case("check -o github closed.yaml", 1; "the same as annotations")]
 #[test_case("convert --to native clean.yaml", 0; "nothing lost")]
@@ -80,6 +95,12 @@ fn text(bytes: &[u8]) -> String {
 #[test_case("explain --policy clean.yaml --to 192.0.2.1 --port x", 2; "no port")]
 #[test_case("explain --policy clean.yaml --to 192.0.2.1 --port 80 --from prod/web-0", 2; "an unknown workload")]
 #[test_case("explain --policy clean.yaml", 2; "no destination")]
+#[test_case("explain --policy pods.yaml --world world.yaml --from prod/web-0 --to pod/prod/web-0 --port 80", 0; "a pod")]
+#[test_case("explain --policy pods.yaml --world world.yaml --from prod/web-0 --to 192.0.2.1 --port 80", 1; "a pod is denied")]
+#[test_case("explain --policy pods.yaml --world world.yaml --from prod/web-1 --to 192.0.2.1 --port 80", 2; "an unknown pod")]
+#[test_case("explain --policy pods.yaml --world world.yaml --from prod/web-0 --to no.prod.svc.cluster.local --port 80", 2; "an unknown name")]
+#[test_case("explain --policy pods.yaml --world wrong-world.yaml --from prod/web-0 --to 192.0.2.1 --port 80", 2; "a wrong world")]
+#[test_case("explain --policy pods.yaml world.yaml --to 192.0.2.1 --port 80", 2; "a pod among policies")]
 fn exit_statuses(line: &str, expected: i32) {
     let folder = folder();
     let output = egret(folder.path(), line);
@@ -154,6 +175,7 @@ fn every_key_of_an_answer_is_documented() {
         "convert -o json --to native clean.yaml broken.yaml",
         "explain -o json --policy clean.yaml --to api.example.com --port 80",
         "explain -o json --policy nothing.yaml --to api.example.com --port 80",
+        "explain -o json --policy pods.yaml --world world.yaml --from prod/web-0 --to pod/prod/web-0 --port 80",
         "diff -o json --old clean.yaml --new linted.yaml",
         "diff -o json --old clean.yaml --new nothing.yaml",
     ] {
@@ -194,6 +216,17 @@ fn a_path_that_is_not_read_is_in_the_answer() {
         let json: Value = serde_json::from_slice(&output.stdout).expect(line);
         assert_eq!(json["unreadable"][0]["path"], "nothing.yaml", "{line}");
     }
+}
+
+#[test]
+fn a_pod_among_policies_is_told_where_it_belongs() {
+    let folder = folder();
+    let said = text(&egret(folder.path(), "check world.yaml").stdout);
+    assert!(
+        said.contains("refused[world-in-policies]: a Pod is no policy: it describes a cluster, and here policies are read"),
+        "{said}"
+    );
+    assert!(said.contains("with `--world`"), "{said}");
 }
 
 #[test]

@@ -25,6 +25,10 @@ impl Engine for CompiledEngine {
         "compiled"
     }
 
+    fn knows_own_addresses(&self) -> bool {
+        true
+    }
+
     fn run(&mut self, trial: &Trial<'_>) -> Result<Observed, EngineError> {
         let Compiled { ruleset, lists, .. } = compiled(trial)?;
         look_up(trial, &ruleset, lists)
@@ -60,6 +64,10 @@ impl Last {
 impl Engine for CompiledOnce {
     fn name(&self) -> &'static str {
         "compiled"
+    }
+
+    fn knows_own_addresses(&self) -> bool {
+        true
     }
 
     fn run(&mut self, trial: &Trial<'_>) -> Result<Observed, EngineError> {
@@ -385,6 +393,7 @@ pub(super) fn by(reason: &Reason, equals: Vec<policy_model::ObjectRef>) -> By {
         Reason::Service(_)
         | Reason::Default
         | Reason::NoPolicy
+        | Reason::OwnAddress
         | Reason::SearchExpansion
         | Reason::NotFiltered => Who::Default,
     };

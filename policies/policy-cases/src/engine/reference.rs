@@ -21,6 +21,10 @@ impl Engine for ReferenceEngine {
         "reference"
     }
 
+    fn knows_own_addresses(&self) -> bool {
+        true
+    }
+
     fn run(&mut self, trial: &Trial<'_>) -> Result<Observed, EngineError> {
         let run = Run {
             setting: Setting {

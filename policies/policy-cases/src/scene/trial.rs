@@ -144,11 +144,7 @@ impl Trial<'_> {
         let pod = &self.workload.pod;
         match &self.kind {
             TrialKind::Flow { addresses, .. } => {
-                !pod.host_network
-                    && !addresses.is_empty()
-                    && addresses
-                        .iter()
-                        .all(|ip| pod.addresses.contains(&ip.to_canonical()))
+                !addresses.is_empty() && addresses.iter().all(|ip| pod.is_own(*ip))
             }
             TrialKind::Query { .. } | TrialKind::Learned { .. } => false,
         }

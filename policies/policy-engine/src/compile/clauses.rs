@@ -106,10 +106,7 @@ pub(crate) fn is_unknown(peer: &Peer, world: &World) -> bool {
     match peer {
         Peer::Pods(_) | Peer::Nodes(_) | Peer::Service(_) => world.cluster.is_unknown(),
         Peer::Set(_) => true,
-        Peer::Endpoints(peer) => {
-            (peer.selector.is_some() || peer.not_selector.is_some())
-                && world.cluster.objects().is_empty()
-        }
+        Peer::Endpoints(peer) => world.cluster.is_unknown_to(peer),
         Peer::Entity(Entity::Cluster | Entity::RemoteNode | Entity::KubeApiserver) => {
             world.cluster.is_unknown()
         }

@@ -29,6 +29,13 @@ impl Atoms {
             .iter()
             .flat_map(|half| half.ruleset.nodes.iter().map(|node| node.net))
             .collect();
+        let own = pair
+            .old
+            .ruleset
+            .own
+            .iter()
+            .flat_map(|(pod, _)| &pod.addresses);
+        nets.extend(own.map(|ip| IpNet::from(ip.to_canonical())));
         // Only names ask whether an address is private.
         for half in pair.halves() {
             if kinds.open_anything() && half.ruleset.settings.guards {
@@ -62,6 +69,12 @@ impl Atoms {
 
     pub(super) fn all(&self) -> &[Atom] {
         &self.0
+    }
+
+    /// Those that anybody is asked of, with their positions.
+    pub(super) fn judged(&self, pair: &Pair<'_>) -> impl Iterator<Item = (usize, &Atom)> {
+        let all = self.0.iter().enumerate();
+        all.filter(|(_, atom)| !pair.is_own(atom.representative))
     }
 
     /// Some of them as prefixes, each less what is not among them.

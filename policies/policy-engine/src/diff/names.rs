@@ -188,7 +188,7 @@ pub(super) fn compare(
 fn addresses(pair: &Pair<'_>, atoms: &Atoms) -> Vec<(IpAddr, BTreeSet<usize>)> {
     type Key = [(u32, bool, Option<Guarded>); 2];
     let mut alike: Grouped<Key, usize> = Grouped::default();
-    for (at, atom) in atoms.all().iter().enumerate() {
+    for (at, atom) in atoms.judged(pair) {
         let ip = atom.representative;
         let key = pair.halves().map(|half| {
             let node = half.ruleset.node(ip);

@@ -23,10 +23,7 @@ impl Court<'_> {
         let cluster = &self.world.cluster;
         let unknown = peers.iter().any(|peer| match peer {
             Peer::Pods(_) | Peer::Nodes(_) | Peer::Service(_) => cluster.is_unknown(),
-            Peer::Endpoints(peer) => {
-                cluster.objects().is_empty()
-                    && (peer.selector.is_some() || peer.not_selector.is_some())
-            }
+            Peer::Endpoints(peer) => cluster.is_unknown_to(peer),
             Peer::Set(_) => true,
             Peer::Entity(Entity::Cluster | Entity::RemoteNode | Entity::KubeApiserver) => {
                 cluster.is_unknown()

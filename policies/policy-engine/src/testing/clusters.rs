@@ -20,8 +20,16 @@ impl Case {
     /// A case whose workload is a pod of a cluster that its policies speak of.
     pub fn random_in_cluster(random: &mut Random) -> Self {
         let mut case = Self::random(random);
-        let cluster = cluster(random);
+        let mut cluster = cluster(random);
         case.workload = pod(random, &cluster);
+        // On one machine nothing is known but what policies bring.
+        if random.chance(10) {
+            cluster = Cluster {
+                network_sets: cluster.network_sets,
+                host_endpoints: cluster.host_endpoints,
+                ..Cluster::default()
+            };
+        }
         case.world.cluster = ClusterMap::new(cluster);
         if random.chance(30) {
             case.settings.cluster_domain = Some(super::worlds::name("corp."));
@@ -239,8 +247,8 @@ fn pod(random: &mut Random, cluster: &Cluster) -> Workload {
             service_account_labels: Some(Labels::new()),
             node: Some("n1".into()),
             node_labels: Some(Labels::new()),
-            host_network: false,
-            addresses: Vec::new(),
+            host_network: random.chance(10),
+            addresses: random.many(2, |random| ip(random.pick(POD_ADDRESSES))),
         },
         ..Workload::default()
     }

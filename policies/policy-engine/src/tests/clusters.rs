@@ -223,3 +223,90 @@ fn a_rule_about_questions_means_the_ports_of_its_service(service: &str, verdict:
             .judge_question((ip("10.96.0.53"), 53), Protocol::UDP, &name("a.example."));
     assert_eq!(ruling.verdict(), verdict);
 }
+
+#[test_case(false, "10.244.0.5", 22, Allow, "own-address"; "its own address")]
+#[test_case(false, "::ffff:10.244.0.5", 22, Allow, "own-address"; "its own address mapped")]
+#[test_case(false, "10.244.0.6", 22, Deny, "isolated"; "its neighbour's")]
+#[test_case(false, "10.96.0.1", 80, Deny, "isolated"; "a service that leads back to it")]
+#[test_case(true, "10.244.0.5", 22, Deny, "isolated"; "in its node's network the address is the node's")]
+fn a_pods_own_address_is_free(
+    host_network: bool,
+    address: &str,
+    port: u16,
+    verdict: Verdict,
+    why: &str,
+) {
+    let policies = [policy("u", TierRef::union(), Vec::new())];
+    let world = cluster();
+    let settings = Settings::default();
+    let workload = Workload {
+        pod: PodIdentity {
+            host_network,
+            addresses: vec![ip("10.244.0.5")],
+            ..PodIdentity::default()
+        },
+        ..Workload::default()
+    };
+    let mut compiled = compile(&policies, &workload, &world, &settings).unwrap();
+    let age = Age::New {
+        now: Duration::ZERO,
+    };
+    let flow = Flow::new(ip(address), Protocol::TCP, port);
+    for ruling in Ruling::BOTH {
+        let story = compiled
+            .ruleset
+            .explain(&mut compiled.lists, &flow, &[], age, ruling)
+            .unwrap();
+        assert_eq!((story.verdict, story.reason.code()), (verdict, why));
+        let setting = Setting {
+            policies: &policies,
+            workload: &workload,
+            world: &world,
+            settings: &settings,
+        };
+        let reference = reference::decide(setting, ruling, &flow, &[], age);
+        assert_eq!((reference.verdict, reference.reason.code()), (verdict, why));
+    }
+}
+
+/// On one machine a set is all that a selector can mean, and only where it selects one.
+#[test_case("partner", "198.51.100.7", true, false; "an address of the set is denied")]
+#[test_case("partner", "192.0.2.1", false, false; "another is not")]
+#[test_case("db", "192.0.2.1", true, true; "what may be a pod is not known so all is denied")]
+fn a_deny_by_selector_knows_the_sets(role: &str, address: &str, by_rule: bool, closed: bool) {
+    let mut cluster = Cluster::default();
+    let set = NetworkSet {
+        labels: Labels::from([("role".into(), "partner".into())]),
+        nets: vec!["198.51.100.0/24".parse().unwrap()],
+        domains: Vec::new(),
+    };
+    cluster.network_sets.insert((None, "partners".into()), set);
+    let world = World {
+        cluster: ClusterMap::new(cluster),
+        ..machine()
+    };
+    let peer = Peer::Endpoints(EndpointPeer {
+        selector: Some(Expression::Equal("role".into(), role.into())),
+        ..EndpointPeer::default()
+    });
+    let policies = [policy(
+        "d",
+        TierRef::kube_admin(),
+        vec![rule(Action::Deny, vec![peer], Ports::Any)],
+    )];
+    let (workload, settings) = (Workload::command(), Settings::default());
+    let mut compiled = compile(&policies, &workload, &world, &settings).unwrap();
+    let age = Age::New {
+        now: Duration::ZERO,
+    };
+    let flow = Flow::new(ip(address), Protocol::TCP, 443);
+    let decision = compiled
+        .ruleset
+        .decide(&mut compiled.lists, &flow, &[], age)
+        .unwrap();
+    let reason = compiled.ruleset.reason(decision.reason);
+    assert_eq!(reason.code() == "rule", by_rule, "{reason:?}");
+    let told = compiled.diagnostics.iter();
+    let told = told.filter(|diagnostic| diagnostic.level == Level::Closed);
+    assert_eq!(told.count() > 0, closed);
+}

@@ -396,6 +396,7 @@ fn reason(reason: &Reason) -> String {
         | Reason::Service(_)
         | Reason::Default
         | Reason::NoPolicy
+        | Reason::OwnAddress
         | Reason::NotNamed { .. }
         | Reason::SearchExpansion
         | Reason::NotFiltered => reason.to_string(),
