@@ -9,8 +9,9 @@ use policy_engine::reference::{self, RuledQuestion, Setting};
 use policy_engine::testing::{self as worlds, Case, Random, seed};
 use policy_engine::{Age, Flow, NamedLease, Ruling, Verdict};
 use policy_model::{
-    Action, Diagnostic, KubernetesSubject, LabelSelector, Labels, Level, Peer, Peers, PodIdentity,
-    Policy, Ports, Protocol, Settings, Standing, Subject, TierEnd, TierRef, Workload, World,
+    Action, Block, Cluster, Diagnostic, DnsFilter, KubernetesSubject, LabelSelector, Labels, Level,
+    ObjectRef, Order, Origin, Peer, Peers, PodIdentity, Policy, PortMatch, Ports, Protocol, Rule,
+    Scope, Settings, Standing, Subject, TierEnd, TierRef, Workload, World,
 };
 
 const SETS: usize = 4_000;
@@ -49,6 +50,37 @@ fn models_become_native_policies_with_the_same_verdicts() {
     assert!(seen.allowed * 8 >= seen.flows, "{seen:?}");
     assert!(seen.flows - seen.allowed >= seen.flows / 8, "{seen:?}");
     assert!(seen.losses.len() >= 4, "{seen:?}");
+}
+
+/// No flow has port 0, so a rule of that port alone is left out; but one that names a metadata service's address also lets
+/// its name be asked, and that is lost.
+#[test]
+fn a_guard_that_port_0_opens_is_told_of() {
+    let origin = Origin::new("p.yaml", 1, 1, "spec");
+    let block = |net: &str| Peer::Block(Block::new(net.parse().unwrap(), Scope::Any));
+    let losses = |net: &str| {
+        let mut rule = Rule::new(0, Action::Allow, origin.clone());
+        rule.peers = Peers::Of(vec![block(net)]);
+        rule.ports = Ports::Only(vec![PortMatch::port(Protocol::SCTP, 0)]);
+        let policy = Policy {
+            id: ObjectRef::new("ClusterNetworkPolicy", None, "p"),
+            origin: origin.clone(),
+            tier: TierRef::kube_admin(),
+            order: Order(10.0),
+            tie: "".into(),
+            subject: Subject::All,
+            isolates: false,
+            standing: Standing::Enforced,
+            deny_style: None,
+            dns: DnsFilter::Untouched,
+            rules: vec![rule],
+        };
+        let conversion = convert(&[policy], &Cluster::default(), Dialect::Native);
+        let codes = conversion.losses.iter().map(|loss| loss.code);
+        codes.collect::<Vec<_>>()
+    };
+    assert_eq!(losses("169.254.169.254/32"), ["convert-ports"]);
+    assert_eq!(losses("203.0.113.7/32"), [""; 0]);
 }
 
 /// A random model, its subjects those of pods, and half of the time only such policies as one dialect writes.

@@ -100,6 +100,16 @@ fn names(first: &FqdnPeer, group: &[&Peer], out: &mut Written) {
     }
 }
 
+/// Whether a peer is the full address of a metadata service, which may open the guard.
+pub(super) fn is_guarded_address(peer: &Peer) -> bool {
+    matches!(peer, Peer::Block(block) if is_guarded(canonical(block.net)))
+}
+
+fn is_guarded(net: IpNet) -> bool {
+    net.prefix_len() == net.max_prefix_len()
+        && World::default().guarded(net.addr()) == Some(Guarded::Metadata)
+}
+
 fn scoped(map: Map, scope: Scope) -> Map {
     match scope {
         Scope::Any => map,
@@ -111,10 +121,7 @@ fn block(block: &Block, around: Around<'_>, out: &mut Written) {
     let Block { net, except, scope } = block;
     let net = canonical(*net);
     let except: Vec<IpNet> = except.iter().copied().map(canonical).collect();
-    let opens = around.lifted
-        && around.rule.action == Action::Allow
-        && net.prefix_len() == net.max_prefix_len()
-        && World::default().guarded(net.addr()) == Some(Guarded::Metadata);
+    let opens = around.lifted && around.rule.action == Action::Allow && is_guarded(net);
     if opens {
         out.unsaid.push(format!(
             "`{net}` in a rule that opens no guarded address: the rules of an admin tier do"

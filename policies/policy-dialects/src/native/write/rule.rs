@@ -168,6 +168,12 @@ impl RuleWriter<'_> {
         if may_be_unknown && matches!(rule.action, Action::Deny | Action::Pass) {
             return self.unsaid(codes::CONVERT_PORTS, rule, "ports that no flow has");
         }
+        // Port 0, which no flow has, opens the guard to questions all the same.
+        let zero = rule.action == Action::Allow && rule.ports != Ports::Only(Vec::new());
+        if zero && list.iter().any(peers::is_guarded_address) {
+            let what = "a metadata service whose name may be asked, on port 0 alone";
+            return self.unsaid(codes::CONVERT_PORTS, rule, what);
+        }
         if names.is_empty() || rule.action == Action::Log {
             return Vec::new();
         }
@@ -179,8 +185,7 @@ impl RuleWriter<'_> {
                 ..rule.clone()
             });
         }
-        // Port 0, which no flow has, opens a guard to questions all the same.
-        if rule.ports != Ports::Only(Vec::new()) {
+        if zero {
             let what = "names that may be asked and open port 0 alone";
             return self.unsaid(codes::CONVERT_PORTS, rule, what);
         }
