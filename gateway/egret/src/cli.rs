@@ -108,8 +108,9 @@ pub struct CheckArgs {
     /// Policy files, directories or globs
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
-    /// The cluster around the policies: files with its Pods, Namespaces, Nodes, Services…
-    #[arg(long, num_args = 1.., value_name = "PATH")]
+    /// The cluster around the policies: a file with its Pods, Namespaces, Nodes, Services…; may be repeated
+    // One path each: what follows is a policy.
+    #[arg(long, value_name = "PATH")]
     pub world: Vec<PathBuf>,
     /// Lints count as well
     #[arg(long)]

@@ -76,6 +76,7 @@ fn text(bytes: &[u8]) -> String {
 #[test_case("check --nonsense clean.yaml", 2; "bad usage")]
 #[test_case("check pods.yaml", 1; "pods that nobody knows")]
 #[test_case("check pods.yaml --world world.yaml", 0; "pods that are known")]
+#[test_case("check --world world.yaml pods.yaml", 0; "pods that are known, the world first")]
 #[test_case("check world.yaml", 1; "a pod is no policy")]
 #[test_case("check pods.yaml world.yaml --world world.yaml", 0; "a pod among the policies of a world")]
 #[test_case("check pods.yaml --world wrong-world.yaml", 1; "a world that is wrong")]
