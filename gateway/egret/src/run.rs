@@ -95,7 +95,12 @@ fn hold(args: &RunArgs) -> Result<Ended, Failure> {
 
     let (observer, observations) = Observer::new();
     let telling = Telling::start(args, prepared.id().to_string(), observations, &observer)?;
-    for warning in policies.settle(&given, &mut prepared)? {
+    let warnings = policies.settle(&given, &mut prepared)?;
+    let watch = start_watch(&policies);
+    // What changed while all this was made ready was not watched yet. What cannot be read again (a file with another name,
+    // which the command may write) is what it was.
+    let given = policies.read().unwrap_or(given);
+    for warning in warnings {
         if !args.quiet {
             words::say(&format!("egret run: {warning}"));
         }
@@ -149,7 +154,7 @@ fn hold(args: &RunArgs) -> Result<Ended, Failure> {
         let mut tasks = Tasks::new();
         tasks.serve(Server::new(&config, judge), sockets);
         tasks.own(owner, waiting, told, telling.kernel_lost());
-        tasks.watch(policies, requests);
+        tasks.watch(watch, policies, requests);
 
         let (program, arguments) = args.command.split_first().ok_or(Failure::NoCommand)?;
         let mut running = prepared.start(program, arguments, signals)?;
@@ -169,6 +174,14 @@ fn hold(args: &RunArgs) -> Result<Ended, Failure> {
     let ended = ended?;
     telling.finish();
     Ok(ended)
+}
+
+fn start_watch(policies: &Policies) -> Option<PolicyWatch> {
+    PolicyWatch::start(&policies.watched())
+        .inspect_err(|error| {
+            words::say(&format!("egret run: policy files are not watched: {error}"));
+        })
+        .ok()
 }
 
 /// Keeps the report from the command. It may also be a pipe or a terminal, or a stream of ours (`/dev/stderr`) that leads
@@ -263,16 +276,14 @@ impl Tasks {
     }
 
     /// Reads policies again when their files change. What is broken or refused leaves the last good rules in force.
-    fn watch(&mut self, policies: Policies, owner: mpsc::Sender<Request>) {
+    fn watch(
+        &mut self,
+        watch: Option<PolicyWatch>,
+        policies: Policies,
+        owner: mpsc::Sender<Request>,
+    ) {
         let shutdown = self.shutdown.clone();
-        let start = |policies: &Policies| {
-            PolicyWatch::start(&policies.watched())
-                .inspect_err(|error| {
-                    words::say(&format!("egret run: policy files are not watched: {error}"));
-                })
-                .ok()
-        };
-        let Some(mut watch) = start(&policies) else {
+        let Some(mut watch) = watch else {
             return;
         };
         self.set.spawn(async move {
@@ -282,7 +293,7 @@ impl Tasks {
                     () = watch.changed() => {}
                 }
                 // Links may lead elsewhere by now. Watched before they are read, so that nothing is missed.
-                if let Some(renewed) = start(&policies) {
+                if let Some(renewed) = start_watch(&policies) {
                     watch = renewed;
                 }
                 policies.reload(&owner).await;
