@@ -97,9 +97,18 @@ fn hold(args: &RunArgs) -> Result<Ended, Failure> {
     let telling = Telling::start(args, prepared.id().to_string(), observations, &observer)?;
     let warnings = policies.settle(&given, &mut prepared)?;
     let watch = start_watch(&policies);
-    // What changed while all this was made ready was not watched yet. What cannot be read again (a file with another name,
-    // which the command may write) is what it was.
-    let given = policies.read().unwrap_or(given);
+    // What changed while all this was made ready was not watched yet. What cannot be read again is what it was.
+    let given = match policies.read() {
+        Ok(again) => again,
+        Err(failure) => {
+            // A file with another name, which the command may write, is warned of below.
+            if warnings.is_empty() {
+                failure.say();
+                words::say("egret run: the policies that were read first are in force");
+            }
+            given
+        }
+    };
     for warning in warnings {
         if !args.quiet {
             words::say(&format!("egret run: {warning}"));
