@@ -85,6 +85,18 @@ fn unmapped(net: IpNet) -> IpNet {
     net
 }
 
+/// IPv4-mapped prefixes are IPv4, as every engine reads them; bits beyond the prefix have no effect.
+pub(crate) fn canonical(net: IpNet) -> IpNet {
+    let net = net.trunc();
+    let IpNet::V6(v6) = net else { return net };
+    let v4 = v6.addr().to_ipv4_mapped();
+    let length = v6.prefix_len().checked_sub(96);
+    match v4.zip(length) {
+        Some((v4, length)) => IpNet::new(IpAddr::V4(v4), length).unwrap_or(net),
+        None => net,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use test_case::test_case;

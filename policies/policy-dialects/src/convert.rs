@@ -4,6 +4,7 @@
 //! that mean more there is written, and reported as wider. Each such loss is a diagnostic at the place where it was written; where none is of a
 //! level above lint, every verdict stays.
 
+mod beside_calico;
 mod losses;
 
 use policy_model::{Cluster, Diagnostic, Policy};
@@ -11,6 +12,7 @@ use policy_model::{Cluster, Diagnostic, Policy};
 use crate::native;
 use crate::yaml::write;
 
+pub(crate) use beside_calico::moved;
 pub(crate) use losses::Losses;
 
 /// A dialect that policies can be written in.

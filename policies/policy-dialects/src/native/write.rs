@@ -1,11 +1,9 @@
 //! From the model to `egret.dev/v1alpha1`: objects that give the same verdicts, and what cannot be said.
 
-mod beside_calico;
 mod peers;
 mod place;
 mod ports;
 mod rule;
-mod selector;
 mod subject;
 
 use std::collections::BTreeSet;
@@ -14,7 +12,7 @@ use policy_model::{
     Action, Cluster, DenyStyle, DnsFilter, ObjectRef, Peer, Peers, Policy, Rule, Standing,
 };
 
-use crate::convert::Losses;
+use crate::convert::{Losses, moved};
 use crate::yaml::write::{Map, Written};
 
 use place::{Place, Placed, TierWord};
@@ -24,7 +22,7 @@ use rule::RuleWriter;
 pub(crate) fn objects(policies: &[Policy], cluster: &Cluster, losses: &mut Losses) -> Vec<Written> {
     let mut names = Names::default();
     let mut written = Vec::new();
-    let policies = beside_calico::moved(policies, losses);
+    let policies = moved(policies, losses);
     for placed in place::place(&policies, losses) {
         for subject in subject::subjects(&placed, losses) {
             written.push(object(&placed, subject, cluster, &mut names, losses));

@@ -1,7 +1,5 @@
 //! Peers as entries of a native `to`.
 
-use std::net::IpAddr;
-
 use dns_names::Grammar;
 use ipnet::IpNet;
 use policy_model::{
@@ -10,10 +8,10 @@ use policy_model::{
 };
 
 use crate::calico::expression_text;
+use crate::cidr::canonical;
+use crate::kubernetes::{in_namespace, selector};
 use crate::native::v1alpha1::limits;
 use crate::yaml::write::Map;
-
-use super::selector::{in_namespace, selector};
 
 /// Entries of `to`, the presets of `metadata`, and what could not be said.
 #[derive(Debug, Default)]
@@ -147,18 +145,6 @@ fn block(block: &Block, around: Around<'_>, out: &mut Written) {
         map.push("except", except);
     }
     out.to.push(scoped(map, *scope));
-}
-
-/// IPv4-mapped prefixes are IPv4, as every engine reads them; bits beyond the prefix have no effect.
-fn canonical(net: IpNet) -> IpNet {
-    let net = net.trunc();
-    let IpNet::V6(v6) = net else { return net };
-    let v4 = v6.addr().to_ipv4_mapped();
-    let length = v6.prefix_len().checked_sub(96);
-    match v4.zip(length) {
-        Some((v4, length)) => IpNet::new(IpAddr::V4(v4), length).unwrap_or(net),
-        None => net,
-    }
 }
 
 fn pods(peer: &PodPeer, own: Option<&str>) -> Vec<Map> {

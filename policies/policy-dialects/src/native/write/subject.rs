@@ -8,12 +8,12 @@ use policy_model::{
 use crate::calico::expression_text;
 use crate::codes;
 use crate::convert::Losses;
+use crate::kubernetes::{in_namespace, selector};
 use crate::native::v1alpha1::limits;
 use crate::yaml::write::Map;
 
 use super::peers::texts as nets_texts;
 use super::place::{Place, Placed};
-use super::selector::{in_namespace, selector};
 
 /// The subjects that together select the same workloads, nothing being every workload; none at all where it cannot be said.
 pub(super) fn subjects(placed: &Placed<'_>, losses: &mut Losses) -> Vec<Option<Map>> {

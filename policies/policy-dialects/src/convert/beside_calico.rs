@@ -9,7 +9,7 @@ use crate::convert::Losses;
 const ORDER: Order = Order(1000.0);
 
 /// The policies as they are walked where Calico has policies in its default tier.
-pub(super) fn moved(policies: &[Policy], losses: &mut Losses) -> Vec<Policy> {
+pub(crate) fn moved(policies: &[Policy], losses: &mut Losses) -> Vec<Policy> {
     let mut policies = policies.to_vec();
     let calico = policies
         .iter()
