@@ -263,6 +263,11 @@ pub struct ConvertArgs {
 pub enum TargetDialect {
     /// EgressPolicy and ClusterEgressPolicy of egret.dev/v1alpha1
     Native,
+    /// CiliumNetworkPolicy and CiliumClusterwideNetworkPolicy of cilium.io/v2
+    Cilium,
+    /// NetworkPolicy of networking.k8s.io/v1
+    #[value(name = "networkpolicy")]
+    Networkpolicy,
 }
 
 /// How findings are printed.

@@ -50,6 +50,8 @@ pub fn run(args: &ConvertArgs) -> ExitCode {
 const fn dialect(to: TargetDialect) -> Dialect {
     match to {
         TargetDialect::Native => Dialect::Native,
+        TargetDialect::Cilium => Dialect::Cilium,
+        TargetDialect::Networkpolicy => Dialect::NetworkPolicy,
     }
 }
 

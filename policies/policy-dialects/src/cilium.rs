@@ -14,6 +14,7 @@ mod ports;
 mod service;
 mod subject;
 mod v2;
+pub(crate) mod write;
 
 use crate::catalog::{Kind, Role};
 use crate::kubernetes::Scope;

@@ -97,6 +97,11 @@ codes! {
     CONVERT_CLOSED = Closed "convert-closed" "the rule is not in force where it comes from, and stays so";
     CONVERT_PEER = Closed "convert-peer" "the other dialect cannot say which destinations are meant";
     CONVERT_WIDER = Closed "convert-wider" "the other dialect means more by the same words, so more may be allowed";
+    CONVERT_NARROWER = Closed "convert-narrower" "the other dialect means less by the same words, so less is allowed";
+    CONVERT_ORDER = Closed "convert-order" "the other dialect has no order of rules: a Deny holds before every Allow, and an Allow behind a Pass or an end is left out, so less is allowed";
+    CONVERT_DENY = Closed "convert-deny" "the other dialect cannot say what is denied, so it is left out and more may be allowed";
+    CONVERT_NODE_PODS = Lint "convert-node-pods" "the other dialect never selects pods in the network of their node, host endpoints and what is no pod";
+    CONVERT_MANNER = Lint "convert-manner" "the other dialect cannot say how a deny looks or what is only noted; no verdict changes";
     CONVERT_HOST_NETWORK = Lint "convert-host-network" "the other dialect also selects pods in the network of their node";
     CONVERT_PORTS = Closed "convert-ports" "the other dialect cannot say which ports or protocols are meant";
 

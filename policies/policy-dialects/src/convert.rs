@@ -1,34 +1,51 @@
 //! From the model back to text: policies of whatever dialects as objects of one, and what that one cannot say.
 //!
-//! An Allow that cannot be said is left out, a Deny or Pass that cannot be said denies everything; what is said by words
-//! that mean more there is written, and reported as wider. Each such loss is a diagnostic at the place where it was written; where none is of a
-//! level above lint, every verdict stays.
+//! What is lost is a diagnostic at the place where it was written, and its code says which way ([`effect`]). An Allow that cannot
+//! be said is left out. A Deny that cannot be said is left out where the dialect has no word that denies as much, and denies
+//! everything where it has one. Where nothing of a level above lint was lost, every verdict stays; where everything lost is
+//! narrower, nothing is allowed that was not.
 
 mod beside_calico;
+mod effect;
+mod flat;
 mod losses;
+mod meets;
+mod names;
+mod subjects;
 
 use policy_model::{Cluster, Diagnostic, Policy};
 
-use crate::native;
 use crate::yaml::write;
+use crate::{cilium, native, network_policy};
 
 pub(crate) use beside_calico::moved;
+pub use effect::{Effect, effect};
+pub(crate) use flat::{Flat, flatten, names_hosts};
 pub(crate) use losses::Losses;
+pub(crate) use meets::rules_meet;
+pub(crate) use names::Names;
+pub(crate) use subjects::{pods_of, subjects};
 
 /// A dialect that policies can be written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Dialect {
     /// `egret.dev/v1alpha1`.
     Native,
+    /// `cilium.io/v2`.
+    Cilium,
+    /// `networking.k8s.io/v1`.
+    NetworkPolicy,
 }
 
 impl Dialect {
-    pub const ALL: &[Self] = &[Self::Native];
+    pub const ALL: &[Self] = &[Self::Native, Self::Cilium, Self::NetworkPolicy];
 
     /// The word of the command line.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Native => "native",
+            Self::Cilium => "cilium",
+            Self::NetworkPolicy => "networkpolicy",
         }
     }
 }
@@ -50,6 +67,8 @@ pub fn convert(policies: &[Policy], cluster: &Cluster, to: Dialect) -> Conversio
     let mut losses = Losses::default();
     let objects = match to {
         Dialect::Native => native::write::objects(policies, cluster, &mut losses),
+        Dialect::Cilium => cilium::write::objects(policies, cluster, &mut losses),
+        Dialect::NetworkPolicy => network_policy::write::objects(policies, cluster, &mut losses),
     };
     Conversion {
         text: write::text(&objects),

@@ -6,7 +6,9 @@ mod selector;
 mod selector_text;
 mod world;
 
-pub(crate) use metadata::{MetadataSpec, Scope, decode_metadata, labels_of, object_labels};
+pub(crate) use metadata::{
+    ALLOW_PRIVATE, MetadataSpec, Scope, decode_metadata, labels_of, object_labels,
+};
 pub(crate) use port_name::is_port_name;
 pub(crate) use selector::LabelSelectorSpec;
 pub(crate) use selector_text::{in_namespace, selector};

@@ -5,6 +5,7 @@
 
 mod lower;
 mod v1;
+pub(crate) mod write;
 
 use crate::catalog::{Kind, Role};
 use crate::kubernetes::Scope;

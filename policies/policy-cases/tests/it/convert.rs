@@ -164,7 +164,7 @@ fn tame_policy(random: &mut Random, policy: &mut Policy, tier: &TierRef) {
     }
 }
 
-fn workloads() -> Vec<Workload> {
+pub(crate) fn workloads() -> Vec<Workload> {
     let pod = |namespace: &str, app: &str, account: &str, zone: &str, host_network| Workload {
         pod: PodIdentity {
             namespace: Some(namespace.into()),
@@ -270,7 +270,7 @@ pub(crate) fn compare(
     Ok(())
 }
 
-const fn setting<'a>(
+pub(crate) const fn setting<'a>(
     policies: &'a [Policy],
     workload: &'a Workload,
     world: &'a World,
@@ -302,7 +302,7 @@ fn question(setting: Setting<'_>, ruling: Ruling, name: &Name) -> (RuledQuestion
     (ruled, verdict)
 }
 
-fn told(
+pub(crate) fn told(
     flow: &Flow,
     ruling: Ruling,
     leases: &[NamedLease],

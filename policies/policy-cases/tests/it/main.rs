@@ -8,6 +8,7 @@
 
 mod cilium_matches;
 mod convert;
+mod convert_targets;
 mod facts;
 mod format;
 mod verdicts;

@@ -115,7 +115,7 @@ pub(crate) fn decode_metadata<'d>(
 }
 
 /// On an object of a dialect that cannot say `allowPrivate`: its names may hold private addresses.
-const ALLOW_PRIVATE: &str = "egret.dev/allow-private";
+pub(crate) const ALLOW_PRIVATE: &str = "egret.dev/allow-private";
 
 impl MetadataSpec<'_> {
     /// Whether an annotation lets the object's names hold private addresses.

@@ -14,6 +14,7 @@ mod cilium;
 mod cilium_cluster;
 mod cilium_facts;
 mod cluster_network_policy;
+mod convert;
 mod examples;
 mod hostile_text;
 mod lint_sets;

@@ -1,0 +1,270 @@
+//! Policies of one dialect in the words of another, word for word.
+
+use policy_dialects::{Dialect, convert};
+use policy_model::Cluster;
+
+use crate::support::read_text;
+
+const NATIVE: &str = r#"apiVersion: egret.dev/v1alpha1
+kind: EgressPolicy
+metadata: {name: ci, namespace: build}
+spec:
+  subject: {pods: {matchLabels: {app: runner}}, network: own}
+  egress:
+    - action: Deny
+      to: [{cidr: 10.0.0.0/8}]
+    - name: source-hosting
+      action: Allow
+      to: [{fqdn: ["api.example.com", "*.cdn.example.com"]}]
+      ports: [{port: 443}]
+    - action: Allow
+      to: [{cidr: 198.51.100.0/24, except: [198.51.100.7/32]}]
+      ports: [{port: 8000, endPort: 8010}, {protocol: ICMP, type: 8}]
+    - action: Allow
+      to: [{pods: {namespaces: {}, matchLabels: {app: db}}}]
+"#;
+
+const CALICO: &str = r#"apiVersion: projectcalico.org/v3
+kind: NetworkPolicy
+metadata: {name: web, namespace: shop}
+spec:
+  selector: app == 'web'
+  types: [Egress]
+  egress:
+  - {action: Allow, protocol: TCP, destination: {selector: app == 'db', ports: [5432]}}
+  - {action: Deny}
+"#;
+
+const ORDERED: &str = r#"apiVersion: policy.networking.k8s.io/v1alpha2
+kind: ClusterNetworkPolicy
+metadata: {name: tenants}
+spec:
+  tier: Admin
+  priority: 10
+  subject: {namespaces: {matchLabels: {tenant: a}}}
+  egress:
+  - {action: Accept, to: [{networks: [192.0.2.0/24]}]}
+  - {action: Deny, to: [{networks: [192.0.0.0/16]}]}
+  - {action: Pass, to: [{pods: {namespaceSelector: {}, podSelector: {}}}]}
+  - {action: Accept, to: [{networks: [198.51.100.0/24]}]}
+"#;
+
+const CILIUM: &str = r#"apiVersion: cilium.io/v2
+kind: CiliumNetworkPolicy
+metadata: {name: web, namespace: shop}
+spec:
+  endpointSelector: {matchLabels: {app: web}}
+  egress:
+  - toEndpoints: [{matchLabels: {"k8s:io.kubernetes.pod.namespace": kube-system, k8s-app: kube-dns}}]
+    toPorts: [{ports: [{port: "53", protocol: UDP}], rules: {dns: [{matchPattern: "*"}]}}]
+  - toFQDNs: [{matchPattern: "*.example.com"}]
+    toPorts: [{ports: [{port: "443", protocol: TCP}]}]
+  - toEndpoints: [{matchLabels: {app: db}}]
+    toPorts: [{ports: [{port: postgres, protocol: TCP}]}]
+"#;
+
+fn converted(text: &str, to: Dialect) -> (String, Vec<(&'static str, u32)>) {
+    let (policies, _) = read_text(text);
+    let conversion = convert(&policies, &Cluster::default(), to);
+    let mut losses: Vec<(&str, u32)> = conversion
+        .losses
+        .iter()
+        .map(|loss| (loss.code, loss.origin.line))
+        .collect();
+    losses.sort_by_key(|(code, line)| (*line, *code));
+    losses.dedup();
+    (conversion.text, losses)
+}
+
+#[test]
+fn native_becomes_cilium() {
+    let (text, losses) = converted(NATIVE, Dialect::Cilium);
+    assert_eq!(
+        losses,
+        [
+            ("convert-deny", 7),
+            ("convert-narrower", 9),
+            ("convert-narrower", 13)
+        ]
+    );
+    assert_eq!(
+        text,
+        r#"# from EgressPolicy/build/ci (policy.yaml:4:1)
+apiVersion: cilium.io/v2
+kind: CiliumNetworkPolicy
+metadata: {name: ci, namespace: build}
+spec:
+  endpointSelector: {matchLabels: {app: runner}}
+  egress:
+  - toFQDNs: [{matchName: api.example.com}, {matchPattern: "*.cdn.example.com"}]
+    toPorts: [{ports: [{port: "443", protocol: TCP}]}]
+  - toCIDRSet: [{cidr: 198.51.100.0/24, except: [198.51.100.7/32]}]
+    toPorts: [{ports: [{port: "8000", protocol: TCP, endPort: 8010}]}]
+  - toCIDRSet: [{cidr: 198.51.100.0/24, except: [198.51.100.7/32]}]
+    icmps: [{fields: [{type: 8, family: IPv4}]}]
+  - toEndpoints:
+    - matchLabels: {app: db}
+      matchExpressions: [{key: "k8s:io.kubernetes.pod.namespace", operator: Exists}]
+  - toEndpoints:
+    - matchLabels:
+        "k8s:io.kubernetes.pod.namespace": kube-system
+        k8s-app: kube-dns
+    toPorts:
+    - ports: [{port: "53", protocol: ANY}]
+      rules:
+        dns:
+        - {matchName: api.example.com}
+        - {matchPattern: "*.cdn.example.com"}
+  egressDeny: [{toCIDRSet: [{cidr: 10.0.0.0/8}]}]
+"#
+    );
+}
+
+#[test]
+fn native_becomes_networkpolicy() {
+    let (text, losses) = converted(NATIVE, Dialect::NetworkPolicy);
+    assert_eq!(
+        losses,
+        [
+            ("convert-wider", 4),
+            ("convert-deny", 7),
+            ("convert-peer", 9),
+            ("convert-ports", 13)
+        ]
+    );
+    assert_eq!(
+        text,
+        r#"# from EgressPolicy/build/ci (policy.yaml:4:1)
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: ci, namespace: build}
+spec:
+  podSelector: {matchLabels: {app: runner}}
+  policyTypes: [Egress]
+  egress:
+  - to: [{ipBlock: {cidr: 198.51.100.0/24, except: [198.51.100.7/32]}}]
+    ports: [{protocol: TCP, port: 8000, endPort: 8010}]
+  - to: [{namespaceSelector: {}, podSelector: {matchLabels: {app: db}}}]
+"#
+    );
+}
+
+#[test]
+fn calico_becomes_cilium() {
+    let (text, losses) = converted(CALICO, Dialect::Cilium);
+    assert_eq!(losses, [("", 0); 0]);
+    assert_eq!(
+        text,
+        r#"# from NetworkPolicy/shop/web (policy.yaml:4:1)
+apiVersion: cilium.io/v2
+kind: CiliumNetworkPolicy
+metadata: {name: web, namespace: shop}
+spec:
+  endpointSelector: {matchLabels: {app: web}}
+  egress:
+  - toEndpoints: [{matchLabels: {app: db}}]
+    toPorts: [{ports: [{port: "5432", protocol: TCP}]}]
+"#
+    );
+}
+
+#[test]
+fn calico_becomes_networkpolicy() {
+    let (text, losses) = converted(CALICO, Dialect::NetworkPolicy);
+    assert_eq!(losses, [("", 0); 0]);
+    assert_eq!(
+        text,
+        r#"# from NetworkPolicy/shop/web (policy.yaml:4:1)
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: web, namespace: shop}
+spec:
+  podSelector: {matchLabels: {app: web}}
+  policyTypes: [Egress]
+  egress:
+  - to: [{podSelector: {matchLabels: {app: db}}}]
+    ports: [{protocol: TCP, port: 5432}]
+"#
+    );
+}
+
+#[test]
+fn ordered_becomes_cilium() {
+    let (text, losses) = converted(ORDERED, Dialect::Cilium);
+    assert_eq!(
+        losses,
+        [
+            ("convert-narrower", 9),
+            ("convert-deny", 10),
+            ("convert-order", 10),
+            ("convert-order", 11),
+            ("convert-order", 12)
+        ]
+    );
+    assert_eq!(
+        text,
+        r#"# from ClusterNetworkPolicy/tenants (policy.yaml:4:1)
+apiVersion: cilium.io/v2
+kind: CiliumClusterwideNetworkPolicy
+metadata: {name: tenants}
+spec:
+  endpointSelector: {matchLabels: {"k8s:io.cilium.k8s.namespace.labels.tenant": a}}
+  enableDefaultDeny: {egress: false}
+  egress: [{toCIDRSet: [{cidr: 192.0.2.0/24}]}]
+  egressDeny: [{toCIDRSet: [{cidr: 192.0.0.0/16}]}]
+"#
+    );
+}
+
+#[test]
+fn cilium_stays_cilium() {
+    let (text, losses) = converted(CILIUM, Dialect::Cilium);
+    assert_eq!(losses, [("", 0); 0]);
+    assert_eq!(
+        text,
+        r#"# from CiliumNetworkPolicy/shop/web (policy.yaml:4:1)
+apiVersion: cilium.io/v2
+kind: CiliumNetworkPolicy
+metadata: {name: web, namespace: shop}
+spec:
+  endpointSelector: {matchLabels: {app: web}}
+  egress:
+  - toEndpoints:
+    - matchLabels:
+        k8s-app: kube-dns
+        "k8s:io.kubernetes.pod.namespace": kube-system
+    toPorts:
+    - ports: [{port: "53", protocol: UDP}]
+      rules: {dns: [{matchPattern: "*"}]}
+  - toFQDNs: [{matchPattern: "*.example.com"}]
+    toPorts: [{ports: [{port: "443", protocol: TCP}]}]
+  - toEndpoints: [{matchLabels: {app: db}}]
+    toPorts: [{ports: [{port: postgres, protocol: TCP}]}]
+"#
+    );
+}
+
+/// The rule for DNS stays: every name may be asked by it, there as here.
+#[test]
+fn cilium_becomes_networkpolicy() {
+    let (text, losses) = converted(CILIUM, Dialect::NetworkPolicy);
+    assert_eq!(losses, [("convert-wider", 4), ("convert-peer", 9)]);
+    assert_eq!(
+        text,
+        r#"# from CiliumNetworkPolicy/shop/web (policy.yaml:4:1)
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: web, namespace: shop}
+spec:
+  podSelector: {matchLabels: {app: web}}
+  policyTypes: [Egress]
+  egress:
+  - to:
+    - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}
+      podSelector: {matchLabels: {k8s-app: kube-dns}}
+    ports: [{protocol: UDP, port: 53}]
+  - to: [{podSelector: {matchLabels: {app: db}}}]
+    ports: [{protocol: TCP, port: postgres}]
+"#
+    );
+}
