@@ -2,26 +2,14 @@
 //! `EGRET_UPDATE=1 cargo test -p egret --test it diff` writes them anew.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 
 use serde_json::Value;
 use test_case::test_case;
 
+use crate::shell::{egret, text};
+
 fn corpus() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/corpus/diff")
-}
-
-fn egret(folder: &Path, line: &str) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_egret"))
-        .args(line.split_whitespace())
-        .current_dir(folder)
-        .env_remove("NO_COLOR")
-        .output()
-        .expect("egret starts")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).expect("text")
 }
 
 const GOLDEN: &str = "diff --old old.yaml --new new.yaml --world world.yaml";

@@ -4,4 +4,5 @@
 mod diff;
 mod facts;
 mod golden;
+mod shell;
 mod verbs;

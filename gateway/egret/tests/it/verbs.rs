@@ -1,11 +1,11 @@
 //! `check`, `convert` and `explain` as a shell sees them: what they print where, and their exit status.
 
 use std::collections::BTreeSet;
-use std::path::Path;
-use std::process::{Command, Output};
 
 use serde_json::Value;
 use test_case::test_case;
+
+use crate::shell::{egret, text};
 
 const CLEAN: &str = "apiVersion: egret.dev/v1alpha1\nkind: EgressPolicy\nmetadata: {name: ci}\nspec:\n  egress:\n  - action: Allow\n    to: [{fqdn: [api.example.com]}]\n    ports: [{port: 443}]\n";
 const LINTED: &str = "apiVersion: egret.dev/v1alpha1\nkind: EgressPolicy\nmetadata: {name: linted}\nspec:\n  egress:\n  - {action: Allow, to: [{cidr: 192.0.2.1/24}]}\n";
@@ -45,19 +45,6 @@ fn folder() -> tempfile::TempDir {
         .expect("a file");
     }
     folder
-}
-
-fn egret(folder: &Path, line: &str) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_egret"))
-        .args(line.split_whitespace())
-        .current_dir(folder)
-        .env_remove("NO_COLOR")
-        .output()
-        .expect("egret starts")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).expect("text")
 }
 
 #[test_case("check clean.yaml", 0; "nothing to report")]
