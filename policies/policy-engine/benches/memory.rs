@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 use peak_alloc::PeakAlloc;
-use policy_engine::testing::{Scale, fleet};
+use policy_engine::testing::{Scale, allowing, fleet};
 use policy_engine::{Compiled, Fleet};
 use policy_model::{
     Action, Block, DnsFilter, ObjectRef, Order, Origin, Peer, Peers, Policy, Rule, Scope, Settings,
@@ -35,7 +35,12 @@ fn main() {
 /// A ruleset of one policy that names as many blocks.
 fn one_policy(prefixes: usize) {
     let mut fleet = Fleet::new(World::default(), Settings::default());
-    let policy = policy(prefixes);
+    let blocks = (0..prefixes).map(|number| {
+        let [_, _, high, low] = u32::try_from(number).unwrap().to_be_bytes();
+        let net: IpNet = format!("198.{high}.{low}.0/24").parse().unwrap();
+        Peer::Block(Block::new(net, Scope::Any))
+    });
+    let policy = allowing(0, blocks.collect());
     fleet.set_object(policy.id.clone(), vec![policy]);
     fleet.set_workload("command".into(), Workload::command());
     measure(&format!("{prefixes} prefixes"), fleet);
@@ -66,30 +71,6 @@ fn measure(subject: &str, mut fleet: Fleet) {
     let bytes = ALLOCATOR.current_usage() - before;
     let count = |compiled: &Arc<Compiled>| compiled.ruleset.statics().len();
     say(subject, bytes, fleet.rulesets().map(count).sum());
-}
-
-fn policy(prefixes: usize) -> Policy {
-    let origin = Origin::new("bench.yaml", 1, 1, "spec");
-    let mut rule = Rule::new(0, Action::Allow, origin.clone());
-    let blocks = (0..prefixes).map(|number| {
-        let [_, _, high, low] = u32::try_from(number).unwrap().to_be_bytes();
-        let net: IpNet = format!("198.{high}.{low}.0/24").parse().unwrap();
-        Peer::Block(Block::new(net, Scope::Any))
-    });
-    rule.peers = Peers::Of(blocks.collect());
-    Policy {
-        id: ObjectRef::new("EgressPolicy", Some("bench"), "policy"),
-        origin,
-        tier: TierRef::union(),
-        order: Order(0.0),
-        tie: "".into(),
-        subject: Subject::All,
-        isolates: true,
-        standing: Standing::Enforced,
-        deny_style: None,
-        dns: DnsFilter::Filter,
-        rules: vec![rule],
-    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]

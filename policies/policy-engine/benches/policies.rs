@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dns_names::{Grammar, Name, NamePattern};
-use policy_engine::testing::{Scale, fleet, workload};
+use policy_engine::testing::{Scale, allowing, fleet, workload};
 use policy_engine::{Age, Compiled, Fleet, Flow, compile};
 use policy_model::{
     Action, ClusterMap, DnsFilter, FqdnBy, FqdnPeer, ObjectRef, Order, Origin, Peer, Peers, Policy,
@@ -135,7 +135,7 @@ fn names(patterns: usize) {
             })
         })
         .collect();
-    let compiled = one(vec![policy(0, rules)]);
+    let compiled = one(vec![allowing(0, rules)]);
     let asked = [
         "host-96.example.com",
         "a.zone-97.example.net",
@@ -157,7 +157,7 @@ fn names(patterns: usize) {
 fn decisions(policies: usize) {
     let all = blocks(policies)
         .enumerate()
-        .map(|(number, block)| policy(number, vec![block]))
+        .map(|(number, block)| allowing(number, vec![block]))
         .collect();
     let mut compiled = one(all);
     let flows: Vec<Flow> = (0..64_u8)
@@ -182,25 +182,6 @@ fn decisions(policies: usize) {
     });
     let subject = format!("{policies} policies");
     say("decide a flow", "ns", &subject, nanos(took) / float(rounds));
-}
-
-fn policy(number: usize, peers: Vec<Peer>) -> Policy {
-    let origin = Origin::new("bench.yaml", 1, 1, "spec");
-    let mut rule = Rule::new(0, Action::Allow, origin.clone());
-    rule.peers = Peers::Of(peers);
-    Policy {
-        id: ObjectRef::new("EgressPolicy", Some("bench"), format!("policy-{number}")),
-        origin,
-        tier: TierRef::union(),
-        order: Order(0.0),
-        tie: "".into(),
-        subject: Subject::All,
-        isolates: true,
-        standing: Standing::Enforced,
-        deny_style: None,
-        dns: DnsFilter::Filter,
-        rules: vec![rule],
-    }
 }
 
 fn one(policies: Vec<Policy>) -> Compiled {

@@ -5,6 +5,6 @@ mod fleets;
 mod random;
 mod worlds;
 
-pub use fleets::{Scale, fleet, workload};
+pub use fleets::{Scale, allowing, fleet, workload};
 pub use random::{Random, seed};
 pub use worlds::{Case, address, flow, leases, name, net, question, rule};

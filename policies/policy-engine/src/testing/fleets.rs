@@ -25,6 +25,26 @@ impl Scale {
     };
 }
 
+/// A policy for every workload that allows all of `peers`, in one rule.
+pub fn allowing(number: usize, peers: Vec<Peer>) -> Policy {
+    let origin = Origin::new("made.yaml", 1, 1, "spec");
+    let mut rule = Rule::new(0, Action::Allow, origin.clone());
+    rule.peers = Peers::Of(peers);
+    Policy {
+        id: ObjectRef::new("EgressPolicy", Some("made"), format!("policy-{number}")),
+        origin,
+        tier: TierRef::union(),
+        order: Order(0.0),
+        tie: "".into(),
+        subject: Subject::All,
+        isolates: true,
+        standing: Standing::Enforced,
+        deny_style: None,
+        dns: DnsFilter::Filter,
+        rules: vec![rule],
+    }
+}
+
 /// A world of that size, its policies by object, and its workloads by name.
 pub fn fleet(
     scale: Scale,
