@@ -113,6 +113,7 @@ codes! {
     CILIUM_NO_RULES = Refused "cilium-no-rules" "a rule has none of ingress, ingressDeny, egress, egressDeny";
     CILIUM_NO_SPEC = Refused "cilium-no-spec" "a policy has neither spec nor specs";
     CILIUM_L3_COMBINATION = Refused "cilium-l3-combination" "an egress rule has two kinds of peer, which Cilium does not combine";
+    CILIUM_NEEDS_FLAG = Lint "cilium-needs-flag" "what Cilium's agent accepts only with a flag that is off by default";
     CILIUM_NODES_FLAG = Refused "cilium-nodes-flag" "toNodes needs Cilium's flag enable-node-selector-labels";
     CILIUM_EMPTY_PEERS = Refused "cilium-empty-peers" "toFQDNs: [] or toGroups: [] would mean every destination in Cilium";
     CILIUM_ENTITY = Refused "cilium-entity" "not an entity of Cilium";

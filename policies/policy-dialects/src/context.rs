@@ -26,13 +26,23 @@ pub enum Others {
     Ignore,
 }
 
-/// Flags of Cilium's agent that change which objects it accepts; off by default, as there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// Flags of Cilium's agent that change which objects it accepts. They are off there by default, and on here: a policy that
+/// needs one was written where it is on, and what it says can be judged. The reader says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CiliumFlags {
     /// `enable-node-selector-labels`: `toNodes` is accepted.
     pub node_selector_labels: bool,
     /// `enable-extended-ip-protocols`: protocols without ports, such as VRRP, are accepted.
     pub extended_protocols: bool,
+}
+
+impl Default for CiliumFlags {
+    fn default() -> Self {
+        Self {
+            node_selector_labels: true,
+            extended_protocols: true,
+        }
+    }
 }
 
 impl Default for Context {

@@ -98,6 +98,7 @@ fn with_stranger(spec: &Value, path: &str) -> Value {
             "chain",
             "pods",
             "nodes",
+            "remoteNodes",
             "service",
             "entity",
             "endpoints",
@@ -156,8 +157,16 @@ fn schema_and_decoder_have_the_same_fields() {
                 fields
                     .into_iter()
                     .chain(
-                        ["pods", "nodes", "service", "entity", "endpoints", "set"]
-                            .map(str::to_owned),
+                        [
+                            "pods",
+                            "nodes",
+                            "remoteNodes",
+                            "service",
+                            "entity",
+                            "endpoints",
+                            "set",
+                        ]
+                        .map(str::to_owned),
                     )
                     .collect()
             } else {

@@ -39,7 +39,8 @@ pub use expression::{Expression, LabelValue};
 pub use guarded::{Guarded, metadata_prefixes};
 pub use origin::{ObjectRef, Origin};
 pub use peer::{
-    Block, EndpointPeer, Entity, FqdnBy, FqdnPeer, Peer, PodPeer, Scope, ServicePeer, ServiceRef,
+    Block, EndpointPeer, Entity, FqdnBy, FqdnPeer, NodePeer, Peer, PodPeer, Scope, ServicePeer,
+    ServiceRef,
 };
 pub use policy::{DenyStyle, DnsFilter, Policy, StagedChange, Standing};
 pub use ports::{NamedPort, NamedPorts, PortMatch, Ports, Protocol};

@@ -3,11 +3,12 @@ use std::sync::Arc;
 use dns_names::NamePattern;
 use ipnet::IpNet;
 
-use crate::cluster::{Cluster, NamespacedName, Pod, Service};
-use crate::endpoint::EndpointScope;
+use crate::cluster::{Cluster, NamespacedName, Node, Pod, Service};
+use crate::endpoint::{Endpoint, EndpointScope};
 use crate::expression::Expression;
 use crate::preset::Preset;
 use crate::selector::LabelSelector;
+use crate::subject::Selects;
 
 /// One kind of destination.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,13 +21,48 @@ pub enum Peer {
     /// Pods by selector. Where no cluster is known: closed.
     Pods(PodPeer),
     /// Nodes by label: every address of theirs, and so what runs in their network. Likewise.
-    Nodes(LabelSelector),
+    Nodes(NodePeer),
     /// The backends of Services; likewise.
     Service(ServicePeer),
     /// Endpoints and network sets by expression, ranges and their opposites (Calico); likewise where it selects.
     Endpoints(EndpointPeer),
     /// A named `EgressSet` that was not found among the given objects; closed. Found ones are written out by the dialect.
     Set(Arc<str>),
+}
+
+impl Peer {
+    /// The range of addresses, where the peer is one.
+    pub const fn as_block(&self) -> Option<&Block> {
+        match self {
+            Self::Block(block) => Some(block),
+            Self::Fqdn(_)
+            | Self::Entity(_)
+            | Self::Metadata(_)
+            | Self::Pods(_)
+            | Self::Nodes(_)
+            | Self::Service(_)
+            | Self::Endpoints(_)
+            | Self::Set(_) => None,
+        }
+    }
+
+    /// Whether the peer selects this pod by what the pod is. Addresses that happen to be the pod's are not looked at, nor
+    /// the Services it stands behind.
+    pub fn selects_pod(&self, cluster: &Cluster, name: &NamespacedName, pod: &Pod) -> bool {
+        match self {
+            Self::Pods(pods) => pods.means(cluster, name, pod),
+            Self::Endpoints(endpoints) => endpoints.selector.as_ref().is_some_and(|selector| {
+                Endpoint::of_pod(cluster, name, pod).selects(selector) == Selects::Yes
+            }),
+            Self::Block(_)
+            | Self::Fqdn(_)
+            | Self::Entity(_)
+            | Self::Metadata(_)
+            | Self::Nodes(_)
+            | Self::Service(_)
+            | Self::Set(_) => false,
+        }
+    }
 }
 
 /// An address range without its exceptions.
@@ -126,6 +162,14 @@ pub struct PodPeer {
     pub service_accounts: Vec<Arc<str>>,
 }
 
+/// Nodes by label.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NodePeer {
+    pub labels: LabelSelector,
+    /// Not the node the workload runs on (Cilium's `toNodes`).
+    pub remote: bool,
+}
+
 /// The backends of one or more Services.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServicePeer {
@@ -183,6 +227,14 @@ impl PodPeer {
             && pods.matches(&pod.labels)
             && as_account()
             && in_namespaces()
+    }
+}
+
+impl NodePeer {
+    /// Whether a node of the cluster is meant, to a workload on the node `own`.
+    pub fn means(&self, name: &str, node: &Node, own: Option<&str>) -> bool {
+        let Self { labels, remote } = self;
+        labels.matches(&node.labels) && !(*remote && own == Some(name))
     }
 }
 

@@ -90,6 +90,16 @@ pub enum Peers {
     Of(Vec<Peer>),
 }
 
+impl Peers {
+    /// The peers that were given: none where none was, which means everything.
+    pub fn given(&self) -> &[Peer] {
+        match self {
+            Self::Any => &[],
+            Self::Of(peers) => peers,
+        }
+    }
+}
+
 /// A condition on the server name of a TLS handshake.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SniCondition {

@@ -2,7 +2,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use dns_names::{Name, RecordType, Resolution};
-use policy_model::{DestinationClass, Peer, Peers, Service, Time};
+use policy_model::{DestinationClass, Peer, Service, Time};
 
 use super::trial::{Question, default_cluster_domain};
 use super::{Response, Scene, expiry};
@@ -193,21 +193,14 @@ impl Scene {
     }
 
     fn names_address(&self, ip: IpAddr) -> bool {
-        let in_rule = |peer: &Peer| match peer {
-            Peer::Block(block) => block.net.prefix_len() > 0 && block.net.contains(&ip),
-            Peer::Fqdn(_)
-            | Peer::Entity(_)
-            | Peer::Metadata(_)
-            | Peer::Pods(_)
-            | Peer::Nodes(_)
-            | Peer::Service(_)
-            | Peer::Set(_)
-            | Peer::Endpoints(_) => false,
+        let in_rule = |peer: &Peer| {
+            peer.as_block()
+                .is_some_and(|block| block.net.prefix_len() > 0 && block.net.contains(&ip))
         };
         let rules = self.policies.iter().flat_map(|policy| &policy.rules);
         rules
             .into_iter()
-            .any(|rule| matches!(&rule.peers, Peers::Of(peers) if peers.iter().any(in_rule)))
+            .any(|rule| rule.peers.given().iter().any(in_rule))
             || self.responses.iter().any(|response| {
                 response
                     .resolution

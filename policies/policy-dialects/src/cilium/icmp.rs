@@ -63,10 +63,15 @@ pub(crate) struct IcmpSpec {
     pub(crate) kind: u8,
 }
 
-/// Reads `icmps`.
-pub(crate) fn decode(node: Node<'_>, findings: &mut Findings) -> Vec<IcmpSpec> {
+/// Reads `icmps`: nothing where the list has no entry, which limits nothing. Entries without a type make no filter, as in
+/// Cilium, so a list of such matches nothing.
+pub(crate) fn decode(node: Node<'_>, findings: &mut Findings) -> Option<Vec<IcmpSpec>> {
     let mut read = Vec::new();
-    for rule in findings.list(node).unwrap_or_default() {
+    let rules = findings.list(node).unwrap_or_default();
+    if rules.is_empty() {
+        return None;
+    }
+    for rule in rules {
         let Some(mut fields) = findings.fields(rule) else {
             continue;
         };
@@ -75,6 +80,14 @@ pub(crate) fn decode(node: Node<'_>, findings: &mut Findings) -> Vec<IcmpSpec> {
             .and_then(|node| findings.list(node))
             .unwrap_or_default();
         fields.finish(findings, codes::UNKNOWN_RULE_FIELD);
+        if items.is_empty() {
+            findings.report_help(
+                codes::CILIUM_EMPTY_PORTS,
+                rule,
+                "no `fields` make no entry, so this matches nothing",
+                "leave `icmps` out for every protocol, or name the types",
+            );
+        }
         if items.len() > MAX_FIELDS {
             findings.report(
                 codes::CILIUM_TOO_MANY,
@@ -88,7 +101,7 @@ pub(crate) fn decode(node: Node<'_>, findings: &mut Findings) -> Vec<IcmpSpec> {
                 .filter_map(|item| decode_field(item, findings)),
         );
     }
-    read
+    Some(read)
 }
 
 fn decode_field(node: Node<'_>, findings: &mut Findings) -> Option<IcmpSpec> {
@@ -113,14 +126,14 @@ fn decode_field(node: Node<'_>, findings: &mut Findings) -> Option<IcmpSpec> {
         findings.report(codes::CILIUM_ICMP, node, "`type` is missing");
         return None;
     };
-    let kind = match kind_node.typed()? {
-        Typed::Int(number) => u8::try_from(number).ok(),
-        Typed::Str(text) => names
+    let kind = match kind_node.typed() {
+        Some(Typed::Int(number)) => u8::try_from(number).ok(),
+        Some(Typed::Str(text)) => names
             .iter()
             .find(|(name, _)| *name == text)
             .map(|(_, kind)| *kind)
             .or_else(|| text.parse::<u8>().ok()),
-        Typed::Null | Typed::Bool(_) | Typed::Float(_) => None,
+        Some(Typed::Null | Typed::Bool(_) | Typed::Float(_)) | None => None,
     };
     if kind.is_none() {
         findings.report(

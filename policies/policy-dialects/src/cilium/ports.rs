@@ -43,13 +43,14 @@ pub(crate) enum PortSpec {
         first: u16,
         last: u16,
     },
-    /// Port 0: every port of a protocol, and with ANY every protocol.
+    /// Port 0: every port of a protocol, and with ANY of these three. ICMP and the rest are meant by rules without ports
+    /// alone.
     Every { protocol: Option<Protocol> },
     /// A port of the destination's containers.
     Named(NamedPort),
 }
 
-/// The protocols of Cilium's ANY, where a port is given.
+/// The protocols of Cilium's ANY in a port rule, port 0 too (`mergeL4Filter`).
 pub(crate) const ANY: [Protocol; 3] = [Protocol::TCP, Protocol::UDP, Protocol::SCTP];
 
 impl PortRuleSpec {
@@ -94,6 +95,14 @@ impl PortRuleSpec {
             .iter()
             .filter_map(|item| decode_port(*item, &l7, context, findings, &mut closed))
             .collect();
+        if items.is_empty() && l7.dns.is_some() {
+            findings.report_help(
+                codes::CILIUM_L7,
+                node,
+                "port 53 must be specified for DNS rules",
+                "write `ports: [{port: \"53\", protocol: ANY}]`",
+            );
+        }
         if ports_node.is_some() && items.is_empty() {
             findings.report_help(
                 codes::CILIUM_EMPTY_PORTS,
@@ -330,11 +339,13 @@ fn decode_port(
         Some(node) => decode_protocol(node, context, findings)?,
         None => None,
     };
-    if l7.has_http && protocol.is_some_and(|protocol| protocol != Protocol::TCP) {
-        findings.report(
+    if l7.has_http && protocol != Some(Protocol::TCP) {
+        let given = protocol.map_or_else(|| "ANY".to_owned(), |protocol| protocol.to_string());
+        findings.report_help(
             codes::CILIUM_L7,
             node,
-            "L7 rules can only apply to TCP (not UDP) except for DNS rules",
+            format!("L7 rules can only apply to TCP (not {given}) except for DNS rules"),
+            "write `protocol: TCP`",
         );
     }
     if l7.dns.is_some()
@@ -419,11 +430,19 @@ fn decode_port(
         findings.report(codes::CILIUM_PORT, port_node, "DNS rules need a port");
         return None;
     }
-    if l7.any && last != first {
+    if l7.any && l7.dns.is_none() && first == 0 {
+        findings.report(
+            codes::CILIUM_L7,
+            port_node,
+            "L7 rules can not be used when a port is 0",
+        );
+        return None;
+    }
+    if l7.dns.is_some() && last != first {
         findings.report(
             codes::CILIUM_PORT,
             end_node.unwrap_or(node),
-            "L7 rules do not support port ranges",
+            "DNS rules do not support port ranges",
         );
         return None;
     }
@@ -484,6 +503,12 @@ fn decode_protocol(
     }
     if let Some((_, protocol)) = EXTENDED.iter().find(|(name, _)| *name == text) {
         if context.cilium.extended_protocols {
+            findings.report_help(
+                codes::CILIUM_NEEDS_FLAG,
+                node,
+                format!("Cilium's agent refuses protocol {text} unless it runs with enable-extended-ip-protocols"),
+                "Egret judges every protocol and needs no flag",
+            );
             return Some(*protocol);
         }
         findings.report(

@@ -25,13 +25,15 @@ pub(super) fn lower(
         );
     }
     let mut selector = value.lower();
-    if let Some(own) = namespace
-        && drops_namespace(&mut selector, own)
-    {
+    let other = namespace.and_then(|own| meet_own_namespace(&mut selector, own));
+    if let Some(other) = other {
         findings.report_help(
             codes::CILIUM_OTHER_NAMESPACE,
             node,
-            "a CiliumNetworkPolicy selects pods of its own namespace only; what is said of another is left out",
+            match other {
+                Other::Dropped => "a CiliumNetworkPolicy selects pods of its own namespace only; what is said of another is left out",
+                Other::Nobody => "a CiliumNetworkPolicy selects pods of its own namespace only, and this asks for another besides: it selects nobody",
+            },
             "use kind CiliumClusterwideNetworkPolicy",
         );
     }
@@ -81,21 +83,31 @@ pub(super) fn lower(
     })
 }
 
-/// Cilium sets the namespace of a namespaced policy over whatever `matchLabels` say of it. Whether that changed anything.
-fn drops_namespace(selector: &mut LabelSelector, own: &Arc<str>) -> bool {
-    let mut dropped = false;
-    selector.match_labels.retain(|key, value| {
-        let names = is_namespace(key);
-        dropped |= names && value != own;
-        !names
+/// What a namespaced policy says of a namespace that is not its own.
+enum Other {
+    Dropped,
+    Nobody,
+}
+
+/// Cilium sets the namespace of a namespaced policy as the label of source `k8s`, over what `matchLabels` say of that one.
+/// Whatever else asks for a namespace, without a source or by an expression, stays beside it (`ParseToCiliumRule`).
+fn meet_own_namespace(selector: &mut LabelSelector, own: &Arc<str>) -> Option<Other> {
+    let set = format!("k8s:{NAMESPACE}");
+    let dropped = selector.match_labels.remove(set.as_str());
+    let labels = selector
+        .match_labels
+        .iter()
+        .any(|(key, value)| is_namespace(key) && value != own);
+    let expressions = selector.match_expressions.iter().any(|expression| {
+        is_namespace(&expression.key)
+            && matches!(&expression.operator, LabelOperator::In(values) if !values.contains(own))
     });
-    selector.match_expressions.retain(|expression| {
-        let other = is_namespace(&expression.key)
-            && matches!(&expression.operator, LabelOperator::In(values) if !values.contains(own));
-        dropped |= other;
-        !other
-    });
+    if labels || expressions {
+        return Some(Other::Nobody);
+    }
     dropped
+        .is_some_and(|other| other != *own)
+        .then_some(Other::Dropped)
 }
 
 fn is_namespace(key: &str) -> bool {

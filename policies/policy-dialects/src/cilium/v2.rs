@@ -39,9 +39,10 @@ pub(crate) struct EgressSpec<'d> {
     pub(crate) node: Node<'d>,
     /// Nothing: every destination.
     pub(crate) peers: Option<At<'d, PeersSpec<'d>>>,
-    /// Nothing or empty: every port and protocol.
+    /// Empty, and without `icmps`: every port and protocol.
     pub(crate) ports: Vec<PortRuleSpec>,
-    pub(crate) icmps: Vec<IcmpSpec>,
+    /// There and empty: no port of any protocol.
+    pub(crate) icmps: Option<Vec<IcmpSpec>>,
     pub(crate) closed: Vec<Code>,
 }
 
@@ -215,7 +216,12 @@ impl<'d> EgressSpec<'d> {
             .into_iter()
             .filter_map(|(name, node)| Some((name, node?)))
             .collect();
-        if let [(first, _), (second, place), ..] = given.as_slice() {
+        let is_empty =
+            |node: Node<'_>| matches!(node.shape(), Shape::Sequence(items) if items.is_empty());
+        // Cilium counts entries: lists without any may stand beside each other, and select nothing.
+        let mut filled = given.clone();
+        filled.retain(|(_, node)| !is_empty(*node));
+        if let [(first, _), (second, place), ..] = filled.as_slice() {
             findings.report_help(
                 codes::CILIUM_L3_COMBINATION,
                 *place,
@@ -223,7 +229,24 @@ impl<'d> EgressSpec<'d> {
                 "write one rule for each: rules are alternatives",
             );
         }
-        let peers = match given.as_slice() {
+        for (name, node) in given
+            .iter()
+            .filter(|(_, node)| !filled.is_empty() && is_empty(*node))
+        {
+            findings.report_help(
+                codes::CILIUM_EMPTY_LIST,
+                *node,
+                format!(
+                    "the empty list of {name} selects no destination; what stands beside it does"
+                ),
+                "leave the field out",
+            );
+        }
+        let peers = match filled.as_slice() {
+            [] => given.first().and_then(|(name, node)| {
+                let value = decode_peers(name, *node, deny, context, findings)?;
+                Some(At { value, node: *node })
+            }),
             [(name, node)] => decode_peers(name, *node, deny, context, findings)
                 .map(|value| At { value, node: *node }),
             _ => None,
@@ -241,7 +264,10 @@ impl<'d> EgressSpec<'d> {
         {
             decode_authentication(authentication, findings, &mut closed);
         }
-        if let (Some(_), Some(icmps)) = (ports, icmps) {
+        if let (Some(ports), Some(icmps)) = (ports, icmps)
+            && !is_empty(ports)
+            && !is_empty(icmps)
+        {
             findings.report(
                 codes::CILIUM_ICMPS_WITH_PORTS,
                 icmps,
@@ -255,7 +281,7 @@ impl<'d> EgressSpec<'d> {
         };
         for (node, what) in [(ports, "port"), (icmps, "ICMP type")] {
             if let Some(node) = node
-                && matches!(node.shape(), Shape::Sequence(items) if items.is_empty())
+                && is_empty(node)
             {
                 findings.report_help(
                     codes::EMPTY_MEANS_EVERYTHING,
@@ -272,7 +298,7 @@ impl<'d> EgressSpec<'d> {
             .into_iter()
             .filter_map(|item| PortRuleSpec::decode(item, position, context, findings))
             .collect();
-        let icmps = icmps.map_or_else(Vec::new, |node| icmp::decode(node, findings));
+        let icmps = icmps.and_then(|node| icmp::decode(node, findings));
         Some(Self {
             node,
             peers,

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use policy_model::{
-    Action, Band, Block, DnsFilter, FqdnBy, FqdnPeer, LabelSelector, NamedPort, NamedPorts, Order,
-    Peer, Peers, PodPeer, Policy, PortMatch, Ports, Rule, Scope, Standing, TierRef,
+    Action, Band, Block, DnsFilter, FqdnBy, FqdnPeer, LabelSelector, NamedPort, NamedPorts,
+    NodePeer, Order, Peer, Peers, PodPeer, Policy, PortMatch, Ports, Rule, Scope, Standing,
+    TierRef,
 };
 
 use super::api::PortSpec;
@@ -140,7 +141,10 @@ fn lower_peer(kind: PeerKindSpec<'_>) -> Vec<Peer> {
             pods: pods.lower(),
             ..PodPeer::default()
         })],
-        PeerKindSpec::Nodes(nodes) => vec![Peer::Nodes(nodes.lower())],
+        PeerKindSpec::Nodes(nodes) => vec![Peer::Nodes(NodePeer {
+            labels: nodes.lower(),
+            remote: false,
+        })],
         PeerKindSpec::Networks(nets) => nets
             .into_iter()
             .map(|net| Peer::Block(Block::new(net, Scope::Any)))

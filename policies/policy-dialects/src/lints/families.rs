@@ -93,21 +93,7 @@ fn missing(
 }
 
 fn blocks(rule: &Rule) -> impl Iterator<Item = &Block> {
-    let peers: &[Peer] = match &rule.peers {
-        Peers::Of(peers) => peers,
-        Peers::Any => &[],
-    };
-    peers.iter().filter_map(|peer| match peer {
-        Peer::Block(block) => Some(block),
-        Peer::Fqdn(_)
-        | Peer::Entity(_)
-        | Peer::Metadata(_)
-        | Peer::Pods(_)
-        | Peer::Nodes(_)
-        | Peer::Service(_)
-        | Peer::Endpoints(_)
-        | Peer::Set(_) => None,
-    })
+    rule.peers.given().iter().filter_map(Peer::as_block)
 }
 
 /// Whether a rule means nothing but blocks, pods and Services: not names, entities or everything.

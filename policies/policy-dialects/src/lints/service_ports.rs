@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use policy_model::{
-    Action, Cluster, Diagnostic, Endpoint, NamespacedName, Peer, Peers, Policy, Ports, Protocol,
-    Rule, Selects, Service, ServicePort,
+    Action, Cluster, Diagnostic, NamespacedName, Peer, Peers, Policy, Ports, Protocol, Rule,
+    Service, ServicePort,
 };
 
 use super::tell;
@@ -102,10 +102,15 @@ impl<'a> Listening<'a> {
         single
             .filter(|port| {
                 let listening = self.pods.get(&(port.protocol, port.first));
-                !listening
+                let mut pods = listening
                     .into_iter()
                     .flatten()
-                    .any(|name| peers.iter().any(|peer| means_pod(peer, cluster, name)))
+                    .filter_map(|name| cluster.pods.get_key_value(*name));
+                !pods.any(|(name, pod)| {
+                    peers
+                        .iter()
+                        .any(|peer| peer.selects_pod(cluster, name, pod))
+                })
             })
             .find_map(|port| {
                 let services = self.services.get(&(port.protocol, port.first))?;
@@ -143,25 +148,6 @@ fn means(
     port.backends.iter().any(|backend| {
         cluster
             .pod_at(backend.address)
-            .is_some_and(|(name, _)| means_pod(peer, cluster, name))
+            .is_some_and(|(name, pod)| peer.selects_pod(cluster, name, pod))
     })
-}
-
-fn means_pod(peer: &Peer, cluster: &Cluster, name: &NamespacedName) -> bool {
-    let Some((name, pod)) = cluster.pods.get_key_value(name) else {
-        return false;
-    };
-    match peer {
-        Peer::Pods(pods) => pods.means(cluster, name, pod),
-        Peer::Endpoints(endpoints) => endpoints.selector.as_ref().is_some_and(|selector| {
-            Endpoint::of_pod(cluster, name, pod).selects(selector) == Selects::Yes
-        }),
-        Peer::Block(_)
-        | Peer::Fqdn(_)
-        | Peer::Entity(_)
-        | Peer::Metadata(_)
-        | Peer::Nodes(_)
-        | Peer::Service(_)
-        | Peer::Set(_) => false,
-    }
 }

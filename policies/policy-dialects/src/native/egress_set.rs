@@ -38,7 +38,7 @@ pub(super) fn read(
                 peers.extend(lower_names_and_blocks(kind));
             }
             PeerKindSpec::Pods(_)
-            | PeerKindSpec::Nodes(_)
+            | PeerKindSpec::Nodes { .. }
             | PeerKindSpec::Service(_)
             | PeerKindSpec::Entity(_)
             | PeerKindSpec::Endpoints(_)

@@ -111,7 +111,7 @@ const RULE: &[Cel] = &[
 
 const PEER: &[Cel] = &[
     (
-        "(has(self.endpoints) ? 1 : 0) + (has(self.fqdn) ? 1 : 0) + (has(self.cidr) ? 1 : 0) + (has(self.pods) ? 1 : 0) + (has(self.nodes) ? 1 : 0) + (has(self.service) ? 1 : 0) + (has(self.entity) ? 1 : 0) + (has(self.set) ? 1 : 0) == 1",
+        "(has(self.endpoints) ? 1 : 0) + (has(self.fqdn) ? 1 : 0) + (has(self.cidr) ? 1 : 0) + (has(self.pods) ? 1 : 0) + (has(self.nodes) ? 1 : 0) + (has(self.remoteNodes) ? 1 : 0) + (has(self.service) ? 1 : 0) + (has(self.entity) ? 1 : 0) + (has(self.set) ? 1 : 0) == 1",
         "an entry names exactly one kind of peer",
     ),
     (
@@ -402,6 +402,8 @@ struct Peer {
     endpoints: Option<Endpoints>,
     pods: Option<Pods>,
     nodes: Option<Selector>,
+    /// Nodes but the one the workload runs on.
+    remote_nodes: Option<Selector>,
     service: Option<Service>,
     entity: Option<Entity>,
     /// The name of an EgressSet.

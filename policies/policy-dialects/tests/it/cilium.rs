@@ -1,7 +1,10 @@
 //! Cilium policies: what they lower to, and what surprises in them.
 
 use policy_dialects::{Context, Reading, read};
-use policy_model::{DnsFilter, Entity, FqdnBy, Level, Peer, Peers, Policy, Ports, Scope, Subject};
+use policy_model::{
+    DnsFilter, Entity, FqdnBy, Labels, Level, Peer, Peers, PodIdentity, Policy, Ports, Scope,
+    Selects, Subject, Workload,
+};
 use test_case::test_case;
 
 use crate::support::{codes, has_level, read_text};
@@ -75,7 +78,11 @@ fn any_is_three_protocols_and_port_zero_is_every_port() {
     assert_eq!(ports(policy, 0), ["53/TCP", "53/UDP", "53/SCTP"]);
     assert_eq!(ports(policy, 1), ["UDP"]);
     assert_eq!(ports(policy, 2), ["8000-8010/TCP"]);
-    assert_eq!(ports(policy, 3), ["any"]);
+    assert_eq!(
+        ports(policy, 3),
+        ["TCP", "UDP", "SCTP"],
+        "a rule with ports never means ICMP"
+    );
     assert_eq!(
         policy.rules[0].peers,
         Peers::Any,
@@ -118,6 +125,63 @@ fn icmp_types_by_number_and_name() {
         ports(&policies[0], 0),
         ["2048-2303/ICMP", "32768-33023/ICMPv6"]
     );
+}
+
+#[test_case("icmps: [{}]"; "no fields")]
+#[test_case("icmps: [{fields: []}]"; "an empty list of fields")]
+fn icmps_without_a_type_mean_nothing(icmps: &str) {
+    let text = policy(&format!("egress:\n- toCIDR: [203.0.113.0/24]\n  {icmps}\n"));
+    let (policies, diagnostics) = read_text(&text);
+    assert_eq!(codes(&diagnostics), ["cilium-empty-ports"]);
+    assert_eq!(ports(&policies[0], 0), Vec::<String>::new());
+}
+
+#[test_case("[8]"; "a list")]
+#[test_case("{v: 8}"; "a mapping")]
+#[test_case("true"; "a boolean")]
+#[test_case("256"; "a number that is none")]
+#[test_case("Ecco"; "a name that is none")]
+fn an_icmp_type_that_is_none_is_refused(kind: &str) {
+    let text = policy(&format!(
+        "egress:\n- toCIDR: [203.0.113.0/24]\n  icmps: [{{fields: [{{type: {kind}}}]}}]\n"
+    ));
+    let (_, diagnostics) = read_text(&text);
+    assert_eq!(codes(&diagnostics), ["cilium-icmp"]);
+    assert!(has_level(&diagnostics, Level::Refused));
+}
+
+#[test_case("toCIDR: [], toEntities: [world]", "cilium-empty-list"; "an empty list of peers beside one")]
+#[test_case("toFQDNs: [], toEntities: [world]", "cilium-empty-list"; "an empty list of names beside peers")]
+#[test_case("toEntities: [world], icmps: [], toPorts: [{ports: [{port: \"53\"}]}]", "empty-list-means-everything"; "icmps without an entry")]
+#[test_case("toEntities: [world], toPorts: [], icmps: [{fields: [{type: 8}]}]", "empty-list-means-everything"; "ports without an entry")]
+fn lists_without_entries_stand_beside_others(entry: &str, code: &str) {
+    let (policies, diagnostics) = read_text(&policy(&format!("egress: [{{{entry}}}]\n")));
+    assert_eq!(codes(&diagnostics), [code]);
+    let Peers::Of(peers) = &policies[0].rules[0].peers else {
+        panic!("peers")
+    };
+    assert_eq!(peers, &[Peer::Entity(Entity::World)]);
+}
+
+#[test_case("rules: {dns: [{matchName: a.example}]}", "port 53 must be specified"; "names without a port")]
+#[test_case("ports: [{port: \"80\"}], rules: {http: [{}]}", "not ANY"; "requests of any protocol")]
+#[test_case("ports: [{port: \"0\", protocol: TCP}], rules: {http: [{}]}", "when a port is 0"; "requests on port 0")]
+fn port_rules_that_cilium_refuses(entry: &str, message: &str) {
+    let (_, diagnostics) = read_text(&policy(&format!("egress:\n- toPorts: [{{{entry}}}]\n")));
+    assert!(has_level(&diagnostics, Level::Refused));
+    assert!(
+        diagnostics.iter().any(|one| one.message.contains(message)),
+        "{diagnostics:?}"
+    );
+}
+
+#[test]
+fn requests_may_be_looked_at_on_a_range_of_ports() {
+    let (policies, diagnostics) = read_text(&policy(
+        "egress:\n- toPorts: [{ports: [{port: \"80\", endPort: 89, protocol: TCP}], rules: {http: [{method: GET}]}}]\n",
+    ));
+    assert_eq!(codes(&diagnostics), ["cilium-http"]);
+    assert_eq!(policies[0].rules[0].closed, Some("cilium-http"));
 }
 
 #[test]
@@ -229,7 +293,8 @@ fn selectors_by_namespace_account_and_prefix() {
     );
 }
 
-#[test_case("{\"k8s:io.kubernetes.pod.namespace\": other}", "cilium-other-namespace"; "another namespace")]
+#[test_case("{\"k8s:io.kubernetes.pod.namespace\": other}", "cilium-other-namespace"; "another namespace, which is left out")]
+#[test_case("{io.kubernetes.pod.namespace: other}", "cilium-other-namespace"; "another namespace, beside the own")]
 #[test_case("{\"reserved:health\": \"\"}", "cilium-reserved-label"; "a reserved label")]
 #[test_case("{io.cilium.k8s.policy.cluster: east}", "cilium-subject"; "a cluster")]
 fn selectors_that_surprise(labels: &str, code: &str) {
@@ -239,6 +304,34 @@ fn selectors_that_surprise(labels: &str, code: &str) {
     );
     let (_, diagnostics) = read_text(&text);
     assert_eq!(codes(&diagnostics), [code]);
+}
+
+/// Only the label of source `k8s` among `matchLabels` is written over by the policy's namespace.
+#[test_case("matchLabels: {\"k8s:io.kubernetes.pod.namespace\": other}", true; "written over")]
+#[test_case("matchLabels: {io.kubernetes.pod.namespace: other}", false; "a label of any source")]
+#[test_case("matchLabels: {\"any:io.kubernetes.pod.namespace\": other}", false; "a label that says any source")]
+#[test_case("matchExpressions: [{key: \"k8s:io.kubernetes.pod.namespace\", operator: In, values: [other]}]", false; "an expression")]
+#[test_case("matchLabels: {io.kubernetes.pod.namespace: shop}", true; "its own")]
+fn a_policy_that_asks_for_another_namespace_besides_its_own(selector: &str, selects: bool) {
+    let text = policy("egress: [{}]\n").replace(
+        "endpointSelector: {}",
+        &format!("endpointSelector: {{{selector}}}"),
+    );
+    let (policies, _) = read_text(&text);
+    let pod = Workload {
+        pod: PodIdentity {
+            namespace: Some("shop".into()),
+            labels: Some(Labels::new()),
+            namespace_labels: Some(Labels::from([(
+                "kubernetes.io/metadata.name".into(),
+                "shop".into(),
+            )])),
+            ..PodIdentity::default()
+        },
+        ..Workload::default()
+    };
+    let expected = if selects { Selects::Yes } else { Selects::No };
+    assert_eq!(policies[0].subject.selects(&pod), expected);
 }
 
 #[test_case("toGroups: [{aws: {labels: {a: b}}}]", "cilium-to-groups"; "groups")]
@@ -294,7 +387,6 @@ fn peers_beside_one_that_is_closed_still_hold() {
 #[test_case("toPorts: [{ports: [{port: \"443\", protocol: tcp}]}]", "invalid-value"; "a protocol in small letters")]
 #[test_case("toPorts: [{ports: [{port: \"53\", endPort: 54}], rules: {dns: [{matchName: a.example}]}}]", "cilium-port"; "names on a range")]
 #[test_case("toPorts: [{ports: [{port: \"0\"}], rules: {dns: [{matchName: a.example}]}}]", "cilium-port"; "names on every port")]
-#[test_case("toNodes: [{matchLabels: {a: b}}]", "cilium-nodes-flag"; "nodes without the flag")]
 fn refused(entry: &str, code: &str) {
     let (policies, diagnostics) = read_text(&policy(&format!("egress:\n- {entry}\n")));
     assert_eq!(codes(&diagnostics), [code], "{diagnostics:?}");

@@ -169,13 +169,22 @@ fn the_cluster_label_is_known_to_exist_and_no_more() {
     );
 }
 
-#[test_case("cluster", Entity::Cluster; "cluster")]
 #[test_case("remote-node", Entity::RemoteNode; "other nodes")]
 #[test_case("kube-apiserver", Entity::KubeApiserver; "api server")]
 #[test_case("world-ipv4", Entity::WorldIpv4; "half the world")]
 fn entities(word: &str, entity: Entity) {
     let policies = clean(&policy(&format!("toEntities: [{word}]")));
     assert_eq!(peers(&policies[0].rules[0]), [Peer::Entity(entity)]);
+}
+
+/// Cilium's `cluster` holds `reserved:kube-apiserver`, which an API server outside of the cluster has, too.
+#[test]
+fn the_cluster_holds_its_api_server_wherever_that_is() {
+    let policies = clean(&policy("toEntities: [cluster]"));
+    assert_eq!(
+        peers(&policies[0].rules[0]),
+        [Entity::Cluster, Entity::KubeApiserver].map(Peer::Entity)
+    );
 }
 
 #[test_case("health"; "health")]
@@ -230,25 +239,29 @@ fn services_that_surprise(service: &str, code: &str) {
 }
 
 #[test]
-fn nodes_need_the_flag() {
+fn nodes_are_the_remote_ones_and_need_a_flag_of_ciliums() {
+    let (policies, diagnostics) =
+        read_text(&policy("toNodes: [{matchLabels: {\"node:role\": edge}}]"));
+    assert_eq!(codes(&diagnostics), ["cilium-needs-flag"]);
+    let [Peer::Nodes(nodes)] = peers(&policies[0].rules[0]) else {
+        panic!("nodes")
+    };
+    assert!(nodes.labels.match_labels.contains_key("role"));
+    assert!(nodes.remote, "a workload's own node is its host");
+}
+
+#[test]
+fn nodes_are_refused_where_the_flag_is_known_to_be_off() {
     let context = Context {
         cilium: CiliumFlags {
-            node_selector_labels: true,
+            node_selector_labels: false,
             ..CiliumFlags::default()
         },
         ..Context::default()
     };
     let text = policy("toNodes: [{matchLabels: {\"node:role\": edge}}]");
-    let Reading {
-        policies,
-        diagnostics,
-        ..
-    } = read("p.yaml", &text, &context);
-    assert_eq!(codes(&diagnostics), Vec::<&str>::new());
-    let [Peer::Nodes(nodes)] = peers(&policies[0].rules[0]) else {
-        panic!("nodes")
-    };
-    assert!(nodes.match_labels.contains_key("role"));
+    let Reading { diagnostics, .. } = read("p.yaml", &text, &context);
+    assert_eq!(codes(&diagnostics), ["cilium-nodes-flag"]);
 }
 
 #[test]

@@ -75,7 +75,7 @@ fn rule_validation() {
         let context = Context {
             cilium: CiliumFlags {
                 node_selector_labels: id != "toNodes-without-flag",
-                ..CiliumFlags::default()
+                extended_protocols: false,
             },
             ..Context::default()
         };

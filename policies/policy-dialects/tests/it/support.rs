@@ -85,7 +85,10 @@ fn peer(peer: &Peer) -> String {
             };
             format!("pods {namespaces}/{}", labels(&pods.pods))
         }
-        Peer::Nodes(nodes) => format!("nodes {}", labels(nodes)),
+        Peer::Nodes(nodes) => {
+            let remote = if nodes.remote { "remote " } else { "" };
+            format!("{remote}nodes {}", labels(&nodes.labels))
+        }
         Peer::Entity(_)
         | Peer::Metadata(_)
         | Peer::Service(_)

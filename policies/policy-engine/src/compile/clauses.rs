@@ -4,8 +4,7 @@ use std::net::IpAddr;
 use dns_names::NamePattern;
 use ipnet::IpNet;
 use policy_model::{
-    Action, Block, DestinationClass, Entity, FqdnBy, Peer, Peers, Ports, Resolver, Rule, Scope,
-    World,
+    Action, Block, DestinationClass, Entity, FqdnBy, Peer, Ports, Resolver, Rule, Scope, World,
 };
 
 /// A peer of a rule, with the ports the rule means there. Numbered from 0 in the order of policies, rules and peers.
@@ -88,7 +87,11 @@ pub(crate) fn force_of(rule: &Rule, world: &World) -> Force {
         .closed
         .or_else(|| conditions.then_some(CONDITION_NOT_ENFORCED));
     if matches!(rule.action, Action::Deny | Action::Pass) {
-        let unknown = peers(rule).iter().any(|peer| is_unknown(peer, world));
+        let unknown = rule
+            .peers
+            .given()
+            .iter()
+            .any(|peer| is_unknown(peer, world));
         let pass_by_name = rule.action == Action::Pass && has_names(rule);
         closed = closed
             .or_else(|| unknown.then_some(PEER_NOT_HERE))
@@ -115,14 +118,10 @@ pub(crate) fn is_unknown(peer: &Peer, world: &World) -> bool {
 }
 
 pub(crate) fn has_names(rule: &Rule) -> bool {
-    peers(rule).iter().any(|peer| matches!(peer, Peer::Fqdn(_)))
-}
-
-pub(crate) fn peers(rule: &Rule) -> &[Peer] {
-    match &rule.peers {
-        Peers::Any => &[],
-        Peers::Of(peers) => peers,
-    }
+    rule.peers
+        .given()
+        .iter()
+        .any(|peer| matches!(peer, Peer::Fqdn(_)))
 }
 
 /// IPv4-mapped IPv6 prefixes are IPv4; host bits are cleared.

@@ -6,7 +6,6 @@ use policy_model::{Action, Diagnostic, Entity, Level, Peer, Policy, Rule, World}
 
 use super::clauses::{
     CONDITION_NOT_ENFORCED, Force, PASS_BY_NAME, PEER_NOT_HERE, force_of, has_names, is_unknown,
-    peers,
 };
 use crate::codes::NO_RESOLVER;
 
@@ -50,7 +49,12 @@ fn closed(rule: &Rule, world: &World, about: About<'_>) {
         let help = "pass by address, or allow the names in this tier";
         about(Level::Closed, PASS_BY_NAME, message, Some(help));
     }
-    for peer in peers(rule).iter().filter(|peer| is_unknown(peer, world)) {
+    for peer in rule
+        .peers
+        .given()
+        .iter()
+        .filter(|peer| is_unknown(peer, world))
+    {
         let what = match peer {
             Peer::Pods(_) => "pods are".to_owned(),
             Peer::Nodes(_) => "nodes are".to_owned(),
@@ -75,7 +79,8 @@ fn closed(rule: &Rule, world: &World, about: About<'_>) {
 
 /// What matches nothing because of the machine it runs on, which the dialect cannot know.
 fn empty_here(rule: &Rule, world: &World, about: About<'_>) {
-    let asks_dns = peers(rule).contains(&Peer::Entity(Entity::Dns)) || rule.questions.is_some();
+    let asks_dns =
+        rule.peers.given().contains(&Peer::Entity(Entity::Dns)) || rule.questions.is_some();
     if asks_dns && world.resolvers.is_empty() {
         let message = "no resolver is known on this machine: the rule opens none";
         about(

@@ -11,7 +11,6 @@ use policy_model::{
 
 use super::clauses::{
     Clause, ClausePeer, Force, Lowered, NameEntry, NameTarget, QuestionRule, canonical, force_of,
-    peers,
 };
 use super::members;
 use super::named_ports::NamedTargets;
@@ -134,7 +133,10 @@ impl Lowering<'_> {
                 let pods = members::pods(cluster, peer);
                 self.nets(pods.flat_map(|(_, pod)| pod.addresses.iter().copied()));
             }
-            Peer::Nodes(selector) => self.nets(members::nodes(cluster, selector)),
+            Peer::Nodes(peer) => {
+                let own = self.here.workload.pod.node.as_deref();
+                self.nets(members::nodes(cluster, peer, own));
+            }
             Peer::Service(peer) if peer.with_ports => {
                 for (backend, protocol) in members::backends(cluster, peer) {
                     let own = PortMatch::port(protocol, backend.port);
@@ -277,17 +279,22 @@ impl Lowering<'_> {
     /// The patterns of the rule, one clause for those that count alike; an Allow by name opens the resolvers too.
     fn names(&mut self) {
         let mut groups: Vec<(Scope, bool, u32)> = Vec::new();
-        let fqdns = peers(self.rule).iter().filter_map(|peer| match peer {
-            Peer::Fqdn(fqdn) => Some(fqdn),
-            Peer::Block(_)
-            | Peer::Entity(_)
-            | Peer::Metadata(_)
-            | Peer::Pods(_)
-            | Peer::Nodes(_)
-            | Peer::Service(_)
-            | Peer::Set(_)
-            | Peer::Endpoints(_) => None,
-        });
+        let fqdns = self
+            .rule
+            .peers
+            .given()
+            .iter()
+            .filter_map(|peer| match peer {
+                Peer::Fqdn(fqdn) => Some(fqdn),
+                Peer::Block(_)
+                | Peer::Entity(_)
+                | Peer::Metadata(_)
+                | Peer::Pods(_)
+                | Peer::Nodes(_)
+                | Peer::Service(_)
+                | Peer::Set(_)
+                | Peer::Endpoints(_) => None,
+            });
         for fqdn in fqdns {
             let target = match self.rule.action {
                 Action::Deny => NameTarget::Refuse(self.number),
@@ -417,7 +424,7 @@ impl Lowering<'_> {
             Peer::Pods(peer) => {
                 members::pods(cluster, peer).any(|(_, pod)| pod.addresses.contains(&address))
             }
-            Peer::Nodes(selector) => members::nodes(cluster, selector).any(|ip| ip == address),
+            Peer::Nodes(peer) => members::nodes(cluster, peer, own_node).any(|ip| ip == address),
             Peer::Service(peer) => members::backends(cluster, peer).any(|(backend, of)| {
                 let on_port = (backend.port, of) == (port, protocol);
                 backend.address == address && (on_port || !peer.with_ports)

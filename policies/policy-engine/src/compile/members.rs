@@ -3,8 +3,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use policy_model::{
-    Backend, Block, Cluster, ContainerPort, Endpoint, EndpointPeer, EndpointScope, LabelSelector,
-    NamespacedName, Pod, PodPeer, PortMatch, Protocol, Scope, Selects, ServicePeer,
+    Backend, Block, Cluster, ContainerPort, Endpoint, EndpointPeer, EndpointScope, NamespacedName,
+    NodePeer, Pod, PodPeer, PortMatch, Protocol, Scope, Selects, ServicePeer,
 };
 
 use super::clauses::canonical;
@@ -35,13 +35,14 @@ pub(crate) fn pods<'a>(
 /// The addresses of the nodes whose labels a selector matches.
 pub(super) fn nodes<'a>(
     cluster: &'a Cluster,
-    selector: &'a LabelSelector,
+    peer: &'a NodePeer,
+    own: Option<&'a str>,
 ) -> impl Iterator<Item = IpAddr> {
     cluster
         .nodes
-        .values()
-        .filter(|node| selector.matches(&node.labels))
-        .flat_map(|node| node.addresses.iter().copied())
+        .iter()
+        .filter(move |(name, node)| peer.means(name, node, own))
+        .flat_map(|(_, node)| node.addresses.iter().copied())
 }
 
 /// The backends of the Services a peer means, with the protocol of the port they stand behind.

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use policy_model::{
     ContainerPort, Endpoint, EndpointPeer, EndpointScope, Expression, LabelSelector, NamedPort,
-    PodPeer, Rule, Selects, ServicePeer, ServiceRef,
+    NodePeer, PodPeer, Rule, Selects, ServicePeer, ServiceRef,
 };
 
 use super::Court;
@@ -47,11 +47,13 @@ impl Court<'_> {
         })
     }
 
-    pub(super) fn is_node_of(&self, labels: &LabelSelector, ip: IpAddr) -> bool {
+    pub(super) fn is_node_of(&self, peer: &NodePeer, ip: IpAddr) -> bool {
         let nodes = &self.world.cluster.objects().nodes;
-        nodes
-            .values()
-            .any(|node| node.addresses.contains(&ip.to_canonical()) && labels.matches(&node.labels))
+        nodes.iter().any(|(name, node)| {
+            node.addresses.contains(&ip.to_canonical())
+                && peer.labels.matches(&node.labels)
+                && !(peer.remote && self.workload.pod.node.as_ref() == Some(name))
+        })
     }
 
     pub(super) fn is_backend_of(&self, peer: &ServicePeer, flow: &Flow) -> bool {

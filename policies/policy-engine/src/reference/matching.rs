@@ -16,10 +16,7 @@ use crate::guard::DOH_ADDRESSES;
 
 impl Court<'_> {
     pub(super) fn does(&self, rule: &Rule) -> Does {
-        let peers: &[Peer] = match &rule.peers {
-            Peers::Any => &[],
-            Peers::Of(peers) => peers,
-        };
+        let peers = rule.peers.given();
         let cluster = &self.world.cluster;
         let unknown = peers.iter().any(|peer| match peer {
             Peer::Pods(_) | Peer::Nodes(_) | Peer::Service(_) => cluster.is_unknown(),

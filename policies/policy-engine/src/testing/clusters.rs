@@ -268,7 +268,10 @@ fn peer(random: &mut Random) -> Peer {
             },
             service_accounts: random.many(1, |_| "runner".into()),
         }),
-        3 => Peer::Nodes(selector(random, "zone", &["a", "b"])),
+        3 => Peer::Nodes(NodePeer {
+            labels: selector(random, "zone", &["a", "b"]),
+            remote: random.chance(30),
+        }),
         4 | 5 => Peer::Service(ServicePeer {
             namespace: random.chance(50).then(|| "prod".into()),
             service: if random.chance(50) {

@@ -332,7 +332,7 @@ fn peer(random: &mut Random) -> Peer {
         }),
         30..37 => Peer::Entity(random.pick(&entities)),
         37..39 => Peer::Metadata(random.pick(&Preset::ALL)),
-        _ => Peer::Nodes(LabelSelector::default()),
+        _ => Peer::Nodes(NodePeer::default()),
     }
 }
 

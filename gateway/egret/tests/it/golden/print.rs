@@ -163,7 +163,10 @@ fn peer(peer: &Peer) -> String {
                 selector(&pods.pods)
             )
         }
-        Peer::Nodes(nodes) => format!("nodes {}", selector(nodes)),
+        Peer::Nodes(nodes) => {
+            let remote = if nodes.remote { "remote " } else { "" };
+            format!("{remote}nodes {}", selector(&nodes.labels))
+        }
         Peer::Service(service) => {
             let namespace = service.namespace.as_deref().unwrap_or("*");
             let which = match &service.service {

@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use dns_names::{Grammar, NamePattern};
 use policy_model::{
-    Action, Block, Cluster, FqdnBy, FqdnPeer, HttpMatch, NamedPort, NamedPorts, Peer, Peers,
-    PortMatch, Ports, Rule, Scope, SniCondition,
+    Action, Block, Cluster, Entity, FqdnBy, FqdnPeer, HttpMatch, NamedPort, NamedPorts, NodePeer,
+    Peer, Peers, PortMatch, Ports, Protocol, Rule, Scope, SniCondition,
 };
 
 use crate::cilium::endpoints::{self, Destination};
@@ -45,7 +45,7 @@ pub(super) fn lower_egress(
     };
     // Without a peer every destination is meant, but an entry without any member matches nothing: `egress: [{}]` is
     // how a policy isolates and allows nothing.
-    let absent = if ports.is_empty() && icmps.is_empty() {
+    let absent = if ports.is_empty() && icmps.is_none() {
         Peers::Of(Vec::new())
     } else {
         Peers::Any
@@ -57,10 +57,12 @@ pub(super) fn lower_egress(
             closed: None,
         },
     };
-    let icmps = icmps
-        .iter()
-        .map(|icmp| PortMatch::icmp(icmp.protocol, icmp.kind, None))
-        .collect();
+    let icmps = icmps.map(|types| {
+        types
+            .iter()
+            .map(|icmp| PortMatch::icmp(icmp.protocol, icmp.kind, None))
+            .collect()
+    });
     let parts = lower_ports(ports, icmps);
     let closed = closed.first().copied();
     if action == Action::Deny {
@@ -157,6 +159,10 @@ fn lower_peers(
             let mut open = Vec::new();
             for entity in entities {
                 match entity {
+                    // An API server outside of the cluster is in it all the same (`pkg/policy/api/entity.go`).
+                    EntitySpec::Entity(Entity::Cluster) => {
+                        open.extend([Entity::Cluster, Entity::KubeApiserver].map(Peer::Entity))
+                    }
                     EntitySpec::Entity(entity) => open.push(Peer::Entity(entity)),
                     EntitySpec::Nothing => {}
                     EntitySpec::Foreign(_) => closed = Some(codes::CILIUM_CLUSTER_ENTITY),
@@ -179,7 +185,16 @@ fn lower_peers(
             closed = code;
             peers
         }
-        PeersSpec::Nodes(selectors) => selectors.into_iter().map(Peer::Nodes).collect(),
+        // Cilium adds `reserved:remote-node` to each: a workload's own node is its host.
+        PeersSpec::Nodes(selectors) => selectors
+            .into_iter()
+            .map(|labels| {
+                Peer::Nodes(NodePeer {
+                    labels,
+                    remote: true,
+                })
+            })
+            .collect(),
         PeersSpec::Closed(code) => {
             closed = Some(code);
             Vec::new()
@@ -244,8 +259,8 @@ impl Part {
     }
 }
 
-fn lower_ports(specs: Vec<PortRuleSpec>, icmps: Vec<PortMatch>) -> Vec<Part> {
-    if !icmps.is_empty() {
+fn lower_ports(specs: Vec<PortRuleSpec>, icmps: Option<Vec<PortMatch>>) -> Vec<Part> {
+    if let Some(icmps) = icmps {
         return vec![Part::of(Ports::Only(icmps))];
     }
     if specs.is_empty() {
@@ -322,34 +337,29 @@ fn every_name() -> Vec<NamePattern> {
 
 fn lower_port_list(specs: Vec<PortSpec>) -> (Ports, Vec<NamedPort>) {
     let (mut matches, mut named) = (Vec::new(), Vec::new());
-    let mut any = false;
     for spec in specs {
         match spec {
-            PortSpec::Every { protocol: None } => any = true,
-            PortSpec::Every {
-                protocol: Some(protocol),
-            } => matches.push(PortMatch::all(protocol)),
+            PortSpec::Every { protocol } => {
+                matches.extend(protocols(protocol).map(PortMatch::all));
+            }
             PortSpec::Range {
-                protocol: Some(protocol),
-                first,
-                last,
-            } => matches.push(PortMatch::range(protocol, first, last)),
-            PortSpec::Range {
-                protocol: None,
+                protocol,
                 first,
                 last,
             } => {
-                matches.extend(ANY.map(|protocol| PortMatch::range(protocol, first, last)));
+                let range = |protocol| PortMatch::range(protocol, first, last);
+                matches.extend(protocols(protocol).map(range));
             }
             PortSpec::Named(port) => named.push(port),
         }
     }
-    let ports = if any {
-        Ports::Any
-    } else {
-        Ports::Only(matches)
-    };
-    (ports, named)
+    (Ports::Only(matches), named)
+}
+
+/// The protocols a port rule means.
+fn protocols(one: Option<Protocol>) -> impl Iterator<Item = Protocol> {
+    let all = if one.is_some() { &[][..] } else { &ANY };
+    one.into_iter().chain(all.iter().copied())
 }
 
 #[cfg(test)]

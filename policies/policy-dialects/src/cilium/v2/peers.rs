@@ -47,13 +47,21 @@ pub(super) fn decode_peers<'d>(
         );
         return None;
     }
-    if name == "ToNodes" && !context.cilium.node_selector_labels {
-        findings.report(
-            codes::CILIUM_NODES_FLAG,
+    if name == "ToNodes" {
+        if !context.cilium.node_selector_labels {
+            findings.report(
+                codes::CILIUM_NODES_FLAG,
+                node,
+                "FromNodes/ToNodes rules can only be applied when the enable-node-selector-labels flag is set",
+            );
+            return None;
+        }
+        findings.report_help(
+            codes::CILIUM_NEEDS_FLAG,
             node,
-            "FromNodes/ToNodes rules can only be applied when the enable-node-selector-labels flag is set",
+            "Cilium's agent refuses `toNodes` unless it runs with enable-node-selector-labels",
+            "Egret knows the labels of nodes and needs no flag",
         );
-        return None;
     }
     if empty {
         findings.report_help(

@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
 use policy_model::{
-    Action, Block, FqdnPeer, NamedPorts, Peer, Peers, PodPeer, Ports, Preset, Rule, ServicePeer,
-    ServiceRef, SniCondition,
+    Action, Block, FqdnPeer, NamedPorts, NodePeer, Peer, Peers, PodPeer, Ports, Preset, Rule,
+    ServicePeer, ServiceRef, SniCondition,
 };
 
 use crate::codes::{self, Code};
@@ -73,7 +73,7 @@ pub(super) fn lower_rule(
             kind @ (PeerKindSpec::Fqdn { .. }
             | PeerKindSpec::Cidr { .. }
             | PeerKindSpec::Pods(_)
-            | PeerKindSpec::Nodes(_)
+            | PeerKindSpec::Nodes { .. }
             | PeerKindSpec::Service(_)
             | PeerKindSpec::Endpoints(_)
             | PeerKindSpec::Entity(_)) => peers.extend(lower_peer(kind, node, around, findings)),
@@ -255,7 +255,10 @@ fn lower_peer(
                 service_accounts: service_accounts.into_iter().map(Arc::from).collect(),
             })]
         }
-        PeerKindSpec::Nodes(selector) => vec![Peer::Nodes(selector.lower())],
+        PeerKindSpec::Nodes { labels, remote } => vec![Peer::Nodes(NodePeer {
+            labels: labels.lower(),
+            remote,
+        })],
         PeerKindSpec::Service(ServiceSpec {
             namespace,
             all_namespaces,
@@ -303,7 +306,7 @@ pub(in crate::native) fn lower_names_and_blocks(kind: PeerKindSpec<'_>) -> Vec<P
             vec![Peer::Block(Block { net, except, scope })]
         }
         PeerKindSpec::Pods(_)
-        | PeerKindSpec::Nodes(_)
+        | PeerKindSpec::Nodes { .. }
         | PeerKindSpec::Service(_)
         | PeerKindSpec::Entity(_)
         | PeerKindSpec::Endpoints(_)

@@ -29,7 +29,10 @@ pub(crate) enum PeerKindSpec<'d> {
         scope: Scope,
     },
     Pods(PodsSpec<'d>),
-    Nodes(LabelSelectorSpec<'d>),
+    Nodes {
+        labels: LabelSelectorSpec<'d>,
+        remote: bool,
+    },
     Service(ServiceSpec<'d>),
     Entity(Entity),
     Endpoints(EndpointPeer),
@@ -70,6 +73,7 @@ impl<'d> PeerSpec<'d> {
         let chain = fields.take("chain");
         let pods = fields.take("pods");
         let nodes = fields.take("nodes");
+        let remote_nodes = fields.take("remoteNodes");
         let service = fields.take("service");
         let entity = fields.take("entity");
         let endpoints = fields.take("endpoints");
@@ -78,7 +82,17 @@ impl<'d> PeerSpec<'d> {
         if strange == Unknown::Some {
             *unknown = Unknown::Some;
         }
-        let given = [fqdn, cidr, pods, nodes, service, entity, endpoints, set];
+        let given = [
+            fqdn,
+            cidr,
+            pods,
+            nodes,
+            remote_nodes,
+            service,
+            entity,
+            endpoints,
+            set,
+        ];
         match given.iter().flatten().count() {
             1 => {}
             0 if strange == Unknown::Some => return None,
@@ -87,7 +101,7 @@ impl<'d> PeerSpec<'d> {
                     codes::NATIVE_PEER,
                     node,
                     "this entry names no peer",
-                    "write one of `fqdn`, `cidr`, `pods`, `nodes`, `service`, `entity`, `endpoints`, `set`",
+                    "write one of `fqdn`, `cidr`, `pods`, `nodes`, `remoteNodes`, `service`, `entity`, `endpoints`, `set`",
                 );
                 return None;
             }
@@ -139,7 +153,15 @@ impl<'d> PeerSpec<'d> {
         } else if let Some(node) = pods {
             PeerKindSpec::Pods(PodsSpec::decode(node, findings)?)
         } else if let Some(node) = nodes {
-            PeerKindSpec::Nodes(LabelSelectorSpec::decode(node, findings)?)
+            PeerKindSpec::Nodes {
+                labels: LabelSelectorSpec::decode(node, findings)?,
+                remote: false,
+            }
+        } else if let Some(node) = remote_nodes {
+            PeerKindSpec::Nodes {
+                labels: LabelSelectorSpec::decode(node, findings)?,
+                remote: true,
+            }
         } else if let Some(node) = service {
             PeerKindSpec::Service(ServiceSpec::decode(node, findings)?)
         } else if let Some(node) = entity {

@@ -3,8 +3,8 @@
 use dns_names::Grammar;
 use ipnet::IpNet;
 use policy_model::{
-    Action, Block, EndpointPeer, EndpointScope, Expression, FqdnBy, FqdnPeer, Guarded, Peer,
-    PodPeer, Rule, Scope, ServicePeer, ServiceRef, World,
+    Action, Block, EndpointPeer, EndpointScope, Expression, FqdnBy, FqdnPeer, Guarded, NodePeer,
+    Peer, PodPeer, Rule, Scope, ServicePeer, ServiceRef, World,
 };
 
 use crate::calico::expression_text;
@@ -56,7 +56,10 @@ pub(super) fn peers(peers: &[Peer], around: Around<'_>) -> Written {
                 preset.as_str()
             )),
             Peer::Pods(pods) => out.to.extend(self::pods(pods, around.namespace)),
-            Peer::Nodes(nodes) => out.to.push(Map::new().with("nodes", selector(nodes))),
+            Peer::Nodes(NodePeer { labels, remote }) => {
+                let word = if *remote { "remoteNodes" } else { "nodes" };
+                out.to.push(Map::new().with(word, selector(labels)));
+            }
             Peer::Service(service) => out.to.push(self::service(service)),
             Peer::Set(name) => out.to.push(Map::new().with("set", &**name)),
             Peer::Endpoints(endpoints) => match self::endpoints(endpoints) {
