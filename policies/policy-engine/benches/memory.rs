@@ -11,10 +11,7 @@ use ipnet::IpNet;
 use peak_alloc::PeakAlloc;
 use policy_engine::testing::{Scale, allowing, fleet};
 use policy_engine::{Compiled, Fleet};
-use policy_model::{
-    Action, Block, DnsFilter, ObjectRef, Order, Origin, Peer, Peers, Policy, Rule, Scope, Settings,
-    Standing, Subject, TierRef, Workload, World,
-};
+use policy_model::{Block, Peer, Scope, Settings, Workload, World};
 
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;

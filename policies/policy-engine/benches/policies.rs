@@ -18,8 +18,7 @@ use dns_names::{Grammar, Name, NamePattern};
 use policy_engine::testing::{Scale, allowing, fleet, workload};
 use policy_engine::{Age, Compiled, Fleet, Flow, compile};
 use policy_model::{
-    Action, ClusterMap, DnsFilter, FqdnBy, FqdnPeer, ObjectRef, Order, Origin, Peer, Peers, Policy,
-    Protocol, Rule, Scope, Settings, Standing, Subject, TierRef, Workload, World,
+    ClusterMap, FqdnBy, FqdnPeer, Peer, Policy, Protocol, Scope, Settings, Workload, World,
 };
 
 fn main() {

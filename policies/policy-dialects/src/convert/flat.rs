@@ -206,9 +206,12 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// Whether a Deny takes from an Allow before it; names open known servers too, on whatever addresses and ports.
     fn stands_behind(&self, policy: &Policy, deny: &Rule) -> bool {
         self.allows.iter().any(|(other, allow)| {
-            subjects_meet(&other.subject, &policy.subject) && rules_meet(allow, deny)
+            let servers =
+                other.dns.opens_resolvers() && names_hosts(allow) && !names_hosts_alone(deny);
+            subjects_meet(&other.subject, &policy.subject) && (servers || rules_meet(allow, deny))
         })
     }
 
@@ -278,6 +281,10 @@ pub(crate) fn names_hosts(rule: &Rule) -> bool {
         Peers::Any => false,
         Peers::Of(peers) => peers.iter().any(|peer| matches!(peer, Peer::Fqdn(_))),
     }
+}
+
+fn names_hosts_alone(rule: &Rule) -> bool {
+    matches!(&rule.peers, Peers::Of(peers) if peers.iter().all(|peer| matches!(peer, Peer::Fqdn(_))))
 }
 
 fn is_everything(rule: &Rule) -> bool {

@@ -3,8 +3,8 @@
 use dns_names::{Grammar, NamePattern};
 use ipnet::IpNet;
 use policy_model::{
-    Action, Block, Cluster, EndpointPeer, Entity, FqdnBy, FqdnPeer, Peer, PodPeer, Rule, Scope,
-    ServicePeer, ServiceRef,
+    Action, Block, Cluster, EndpointPeer, Entity, FqdnBy, FqdnPeer, NodePeer, Peer, PodPeer, Rule,
+    Scope, ServicePeer, ServiceRef,
 };
 
 use crate::cidr::canonical;
@@ -36,12 +36,29 @@ pub(super) fn peers(peers: &[Peer], rule: &Rule, own: Option<&str>, cluster: &Cl
         match peer {
             Peer::Block(block) => self::block(block, &mut out),
             Peer::Fqdn(fqdn) => self::fqdn(fqdn, rule, &mut out),
+            // In Cilium's `cluster` is its API server, wherever that runs.
+            Peer::Entity(Entity::KubeApiserver)
+                if peers.contains(&Peer::Entity(Entity::Cluster)) => {}
+            Peer::Entity(Entity::Cluster)
+                if !peers.contains(&Peer::Entity(Entity::KubeApiserver)) =>
+            {
+                out.less
+                    .push("of the cluster its pods and nodes are meant, not addresses that none of them has");
+                out.entities.extend(["host", "remote-node"]);
+                out.add("toEndpoints", labels::of_pods(&PodPeer::default(), own));
+            }
             Peer::Entity(entity) => self::entity(*entity, &mut out),
             Peer::Metadata(preset) => out
                 .unsaid
                 .push(format!("the metadata preset `{}`", preset.as_str())),
             Peer::Pods(pods) => out.add("toEndpoints", labels::of_pods(pods, own)),
-            Peer::Nodes(_) => out.unsaid.push("nodes by label".to_owned()),
+            Peer::Nodes(NodePeer { labels, remote }) => {
+                if !remote {
+                    out.less
+                        .push("nodes by label are others than the workload's own");
+                }
+                out.add("toNodes", selector(labels));
+            }
             Peer::Service(service) => self::service(service, rule, &mut out),
             Peer::Endpoints(endpoints) => self::endpoints(endpoints, own, cluster, &mut out),
             Peer::Set(name) => out.unsaid.push(format!("the EgressSet `{name}`")),
