@@ -7,6 +7,7 @@ mod check;
 mod crds;
 mod diagnostics_doc;
 mod ebpf_verify;
+mod fuzz;
 mod generated;
 mod real;
 mod shell;
@@ -38,6 +39,10 @@ const TASKS: &[(&str, &str)] = &[
         "ebpf-verify",
         "rebuilds the kernel programs and holds the committed object against them",
     ),
+    (
+        "fuzz",
+        "looks for inputs that break a reader (installs cargo-fuzz; needs a nightly compiler)",
+    ),
     ("help", "this list"),
     (
         "real",
@@ -66,6 +71,7 @@ fn run(task: &str, rest: &[String]) -> anyhow::Result<()> {
         "docs" => generated::write_docs(),
         "ebpf-build" => ebpf_verify::build(rest),
         "ebpf-verify" => ebpf_verify::run(rest),
+        "fuzz" => fuzz::run(rest),
         "real" => real::run(rest),
         "help" | "--help" | "-h" => {
             for (name, meaning) in TASKS {
