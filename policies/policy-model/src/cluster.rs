@@ -70,6 +70,8 @@ pub struct Service {
     pub ports: Vec<ServicePort>,
     /// Whether it has no `selector`: its backends are whatever its endpoints say, outside of the cluster too.
     pub selectorless: bool,
+    /// The pods its selector means, whatever their ports: a rule about the Service means them in Cilium.
+    pub selected: Vec<IpAddr>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -77,8 +79,12 @@ pub struct ServicePort {
     pub name: Option<Arc<str>>,
     pub protocol: Protocol,
     pub port: u16,
-    /// The backends a flow to this port goes to, those that serve; sorted.
+    /// The port of every node that leads to it too.
+    pub node_port: Option<u16>,
+    /// The backends a flow to this port goes to, those that serve, of either family; sorted.
     pub backends: Vec<Backend>,
+    /// Those that no flow is sent to now: they are not ready, or going. A rule about the Service means them too.
+    pub idle: Vec<Backend>,
 }
 
 /// Where a Service leads.
@@ -104,6 +110,13 @@ pub struct HostEndpoint {
     pub node: Arc<str>,
     pub addresses: Vec<IpAddr>,
     pub ports: Vec<ContainerPort>,
+}
+
+impl ServicePort {
+    /// Everything that stands behind it, whether flows are sent there now.
+    pub fn members(&self) -> impl Iterator<Item = Backend> {
+        self.backends.iter().chain(&self.idle).copied()
+    }
 }
 
 impl Cluster {

@@ -225,6 +225,91 @@ fn slices_say_it_where_there_are_any() {
     assert_eq!(backends(&reading, 7), [""; 0]);
 }
 
+#[test_case("{ready: true, serving: false}", true; "published before it is ready")]
+#[test_case("{ready: true, serving: true, terminating: true}", true; "published while it is going")]
+#[test_case("{ready: false, serving: true, terminating: true}", true; "going and there is no other")]
+#[test_case("{ready: false, serving: false, terminating: true}", false; "gone but for its name")]
+#[test_case("{}", true; "nothing is said")]
+fn endpoints_by_their_conditions(conditions: &str, taken: bool) {
+    let slice = format!(
+        "{{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, addressType: IPv4, metadata: {{name: x, namespace: shop, labels: {{kubernetes.io/service-name: api}}}}, endpoints: [{{addresses: [10.0.0.7], conditions: {conditions}}}], ports: [{{name: http, port: 8080}}]}}"
+    );
+    let expected: &[&str] = if taken { &["10.0.0.7 8080"] } else { &[] };
+    assert_eq!(backends(&reading(&[SERVICE, &slice]), 80), expected);
+}
+
+/// Where no flow is sent to now.
+fn idle(reading: &Reading, port: u16) -> Vec<String> {
+    let service = &reading.cluster.services[&name("shop/api")];
+    let port = service.ports.iter().find(|own| own.port == port);
+    let idle = port.expect("a port").idle.iter();
+    idle.map(|Backend { address, port }| format!("{address} {port}"))
+        .collect()
+}
+
+#[test]
+fn what_stands_behind_a_service_and_does_not_serve_is_known() {
+    let one = pod("one", "10.0.0.1", "");
+    let cold = pod(
+        "cold",
+        "10.0.0.3",
+        ", conditions: [{type: Ready, status: 'False'}]",
+    );
+    let by_selector = reading(&[SERVICE, &one, &cold]);
+    assert_eq!(idle(&by_selector, 7), ["10.0.0.3 7"]);
+    assert_eq!(
+        by_selector.cluster.services[&name("shop/api")].selected,
+        ips(&["10.0.0.3", "10.0.0.1"])
+    );
+    assert_eq!(
+        idle(&reading(&[SERVICE, SLICE]), 80),
+        ["10.0.0.8 8080", "10.0.0.9 8080"]
+    );
+    let endpoints = "{apiVersion: v1, kind: Endpoints, metadata: {name: api, namespace: shop}, subsets: [{addresses: [{ip: 10.0.0.99}], notReadyAddresses: [{ip: 10.0.0.98}], ports: [{name: http, port: 8443}]}]}";
+    assert_eq!(
+        idle(&reading(&[SERVICE, endpoints]), 80),
+        ["10.0.0.98 8443"]
+    );
+}
+
+#[test]
+fn a_pod_in_the_hosts_network_is_found_where_it_says() {
+    let node = "{apiVersion: v1, kind: Node, metadata: {name: n}, status: {addresses: [{type: InternalIP, address: 192.0.2.1}, {type: ExternalIP, address: 203.0.113.1}]}}";
+    let host =
+        pod("one", "192.0.2.1", "").replace("spec: {", "spec: {nodeName: n, hostNetwork: true, ");
+    assert_eq!(
+        backends(&reading(&[SERVICE, node, &host]), 7),
+        ["192.0.2.1 7"]
+    );
+}
+
+#[test]
+fn pods_that_are_going_serve_where_no_other_does() {
+    let going = pod("one", "10.0.0.1", "").replace(
+        "metadata: {",
+        "metadata: {deletionTimestamp: \"2026-01-01T00:00:00Z\", ",
+    );
+    assert_eq!(backends(&reading(&[SERVICE, &going]), 7), ["10.0.0.1 7"]);
+    let other = pod("two", "10.0.0.2", "");
+    assert_eq!(
+        backends(&reading(&[SERVICE, &going, &other]), 7),
+        ["10.0.0.2 7"]
+    );
+}
+
+#[test_case("nodePort: 30080", Some(30_080); "given")]
+#[test_case("nodePort: 0", None; "left out")]
+#[test_case("targetPort: 8080", None; "absent")]
+fn a_port_of_the_nodes(more: &str, expected: Option<u16>) {
+    let cluster = cluster(&format!(
+        "{{apiVersion: v1, kind: Service, metadata: {{name: api, namespace: shop}}, spec: {{type: NodePort, ports: [{{port: 80, {more}}}]}}}}"
+    ));
+    assert_eq!(
+        cluster.services[&name("shop/api")].ports[0].node_port,
+        expected
+    );
+}
+
 #[test]
 fn endpoints_say_it_where_there_are_no_slices() {
     let one = pod("one", "10.0.0.1", "");

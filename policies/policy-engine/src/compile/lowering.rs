@@ -147,8 +147,7 @@ impl Lowering<'_> {
                 }
             }
             Peer::Service(peer) => {
-                let backends = members::backends(cluster, peer);
-                self.nets(backends.map(|(backend, _)| backend.address));
+                self.nets(members::service_addresses(cluster, peer));
             }
             Peer::Endpoints(peer) => {
                 // Many addresses are one clause; what has exceptions, or is everything, is one by itself.
@@ -425,10 +424,14 @@ impl Lowering<'_> {
                 members::pods(cluster, peer).any(|(_, pod)| pod.addresses.contains(&address))
             }
             Peer::Nodes(peer) => members::nodes(cluster, peer, own_node).any(|ip| ip == address),
-            Peer::Service(peer) => members::backends(cluster, peer).any(|(backend, of)| {
-                let on_port = (backend.port, of) == (port, protocol);
-                backend.address == address && (on_port || !peer.with_ports)
-            }),
+            Peer::Service(peer) if peer.with_ports => {
+                members::backends(cluster, peer).any(|(backend, of)| {
+                    (backend.address, backend.port, of) == (address, port, protocol)
+                })
+            }
+            Peer::Service(peer) => {
+                members::service_addresses(cluster, peer).any(|ip| ip == address)
+            }
             Peer::Endpoints(peer) => members::endpoints(cluster, peer)
                 .iter()
                 .any(|block| block_holds(block, address, outside)),

@@ -45,7 +45,7 @@ pub(super) fn nodes<'a>(
         .flat_map(|(_, node)| node.addresses.iter().copied())
 }
 
-/// The backends of the Services a peer means, with the protocol of the port they stand behind.
+/// What stands behind the Services a peer means, with the protocol of the port it stands behind.
 pub(super) fn backends<'a>(
     cluster: &'a Cluster,
     peer: &'a ServicePeer,
@@ -57,8 +57,22 @@ pub(super) fn backends<'a>(
         .flat_map(|(_, service)| &service.ports)
         .flat_map(|port| {
             let protocol = port.protocol;
-            port.backends.iter().map(move |one| (*one, protocol))
+            port.members().map(move |one| (one, protocol))
         })
+}
+
+/// The same without ports: the addresses of pods that a Service's selector means are among them.
+pub(super) fn service_addresses<'a>(
+    cluster: &'a Cluster,
+    peer: &'a ServicePeer,
+) -> impl Iterator<Item = IpAddr> {
+    let services = cluster.services.iter();
+    let selected = services
+        .filter(|(name, service)| peer.means(name, service))
+        .flat_map(|(_, service)| service.selected.iter().copied());
+    backends(cluster, peer)
+        .map(|(backend, _)| backend.address)
+        .chain(selected)
 }
 
 /// The ranges that an endpoint peer means.

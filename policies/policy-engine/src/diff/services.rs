@@ -42,16 +42,8 @@ pub(super) fn ports_at(pair: &Pair<'_>, net: IpNet) -> Vec<PortMatch> {
     let mut ports = BTreeSet::new();
     for half in pair.halves() {
         let cluster = &half.ruleset.world.cluster;
-        let Some(service) = cluster.service_of(net.addr()) else {
-            continue;
-        };
-        let service = &cluster.objects().services[service];
-        ports.extend(
-            service
-                .ports
-                .iter()
-                .map(|port| PortMatch::port(port.protocol, port.port)),
-        );
+        let here = cluster.service_ports(net.addr()).into_keys();
+        ports.extend(here.map(|(protocol, port)| PortMatch::port(protocol, port)));
     }
     ports.into_iter().collect()
 }
@@ -62,12 +54,10 @@ fn all(pair: &Pair<'_>) -> ByAddress {
     let mut all = ByAddress::new();
     for half in pair.halves() {
         let cluster = &half.ruleset.world.cluster;
-        for (name, service) in &cluster.objects().services {
-            // An address that two Services claim, or that none may have, is not this one's.
-            let own = service.addresses.iter().map(IpAddr::to_canonical);
-            for ip in own.filter(|ip| cluster.service_of(*ip) == Some(name)) {
+        for ip in cluster.service_addresses() {
+            for (port, name) in cluster.service_ports(ip) {
                 let ports = all.entry((name.clone(), ip)).or_default();
-                ports.extend(service.ports.iter().map(|port| (port.protocol, port.port)));
+                ports.insert(port);
             }
         }
     }

@@ -65,13 +65,15 @@ impl Court<'_> {
             };
             named
                 && peer.namespace.as_ref().is_none_or(|one| one == namespace)
-                && service.ports.iter().any(|port| {
-                    port.backends.iter().any(|backend| {
-                        let there = backend.address == flow.ip.to_canonical();
-                        let on_port = backend.port == flow.port && port.protocol == flow.protocol;
-                        there && (on_port || !peer.with_ports)
-                    })
-                })
+                && (!peer.with_ports && service.selected.contains(&flow.ip.to_canonical())
+                    || service.ports.iter().any(|port| {
+                        port.backends.iter().chain(&port.idle).any(|backend| {
+                            let there = backend.address == flow.ip.to_canonical();
+                            let on_port =
+                                backend.port == flow.port && port.protocol == flow.protocol;
+                            there && (on_port || !peer.with_ports)
+                        })
+                    }))
         })
     }
 

@@ -174,7 +174,12 @@ fn cluster(random: &mut Random) -> Cluster {
         cluster.pods.insert(name, pod.into());
     }
     for (name, address) in ["svc", "kubernetes"].into_iter().zip(SERVICE_ADDRESSES) {
-        let service = service(random, address);
+        let mut service = service(random, address);
+        // Now and then an address is that of two, which have ports of their own or the same.
+        if random.chance(20) {
+            service.addresses.push(ip(SERVICE_ADDRESSES[0]));
+            service.ports.remove(random.below(service.ports.len()));
+        }
         cluster.services.insert(
             (random.pick(&["prod", "default"]).into(), name.into()),
             service,
@@ -225,13 +230,19 @@ fn service(random: &mut Random, address: &str) -> Service {
                 name: None,
                 protocol,
                 port,
+                node_port: random.chance(30).then(|| random.pick(PORTS)),
                 backends: random.many(2, |random| Backend {
+                    address: ip(random.pick(POD_ADDRESSES)),
+                    port: random.pick(PORTS),
+                }),
+                idle: random.many(1, |random| Backend {
                     address: ip(random.pick(POD_ADDRESSES)),
                     port: random.pick(PORTS),
                 }),
             })
             .collect(),
         selectorless: false,
+        selected: random.many(1, |random| ip(random.pick(POD_ADDRESSES))),
     }
 }
 

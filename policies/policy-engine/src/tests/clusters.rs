@@ -34,6 +34,7 @@ fn cluster() -> World {
                 name: None,
                 protocol: Protocol::TCP,
                 port: 80,
+                node_port: None,
                 backends: backends
                     .iter()
                     .map(|backend| Backend {
@@ -41,6 +42,7 @@ fn cluster() -> World {
                         port: 8080,
                     })
                     .collect(),
+                idle: Vec::new(),
             }],
             ..Service::default()
         };
@@ -96,6 +98,114 @@ fn a_service_is_judged_as_its_backends(address: &str, port: u16, verdict: Verdic
         ),
         (verdict, why)
     );
+}
+
+/// What the rules say: pods `a` on 8080, nodes on any port, and a block that holds every address on 30080 and 90.
+#[test_case("10.96.0.1", 80, Allow, "rule"; "only the backends of the flow's family are asked")]
+#[test_case("fd00:96::1", 80, Deny, "isolated"; "and in the other they are denied")]
+#[test_case("10.96.0.1", 90, Deny, "isolated"; "a port of another Service that shares the address")]
+#[test_case("10.96.0.1", 91, Deny, "service-backends-differ"; "a port that both have")]
+#[test_case("192.0.2.1", 30_080, Allow, "rule"; "a node's port that leads to what is allowed")]
+#[test_case("192.0.2.1", 30_090, Deny, "service-backends-differ"; "a node's port that leads to what is not")]
+#[test_case("192.0.2.1", 22, Allow, "rule"; "a port that is the node's own")]
+fn no_way_to_a_service_is_wider_than_its_backends(
+    address: &str,
+    port: u16,
+    verdict: Verdict,
+    why: &str,
+) {
+    let mut cluster = cluster().cluster.objects().clone();
+    let backend = |address: &str| Backend {
+        address: ip(address),
+        port: 8080,
+    };
+    let own = |port, node_port, backends: &[&str]| ServicePort {
+        name: None,
+        protocol: Protocol::TCP,
+        port,
+        node_port,
+        backends: backends.iter().map(|address| backend(address)).collect(),
+        idle: Vec::new(),
+    };
+    let services = [
+        (
+            "dual",
+            vec!["10.96.0.1", "fd00:96::1"],
+            vec![
+                own(80, Some(30_080), &["10.244.0.5", "fd00::6"]),
+                own(91, None, &["10.244.0.5"]),
+            ],
+        ),
+        (
+            "sharer",
+            vec!["10.96.0.1"],
+            vec![
+                own(90, Some(30_090), &["10.244.0.6"]),
+                own(91, None, &["10.244.0.6"]),
+            ],
+        ),
+    ];
+    for (name, addresses, ports) in services {
+        let service = Service {
+            addresses: addresses.into_iter().map(ip).collect(),
+            ports,
+            ..Service::default()
+        };
+        cluster
+            .services
+            .insert(("shop".into(), name.into()), service);
+    }
+    // Its address is that of `dual`, which says more of it.
+    cluster
+        .services
+        .remove(&("shop".into(), "10.96.0.1".into()));
+    let node = Node {
+        addresses: vec![ip("192.0.2.1")],
+        ..Node::default()
+    };
+    cluster.nodes.insert("n".into(), node);
+    let world = World {
+        cluster: ClusterMap::new(cluster),
+        ..machine()
+    };
+    let on = |ports: &[u16]| {
+        Ports::Only(
+            ports
+                .iter()
+                .map(|port| PortMatch::port(Protocol::TCP, *port))
+                .collect(),
+        )
+    };
+    let every = Peer::Block(Block::new("0.0.0.0/0".parse().unwrap(), Scope::Any));
+    let policies = [policy(
+        "u",
+        TierRef::union(),
+        vec![
+            rule(Action::Allow, vec![pods("a")], on(&[8080])),
+            allow(Peer::Nodes(NodePeer::default())),
+            rule(Action::Allow, vec![every], on(&[90, 30_080])),
+        ],
+    )];
+    let (workload, settings) = (Workload::command(), Settings::default());
+    let mut compiled = compile(&policies, &workload, &world, &settings).unwrap();
+    let age = Age::New {
+        now: Duration::ZERO,
+    };
+    let flow = Flow::new(ip(address), Protocol::TCP, port);
+    let decision = compiled
+        .ruleset
+        .decide(&mut compiled.lists, &flow, &[], age)
+        .unwrap();
+    let reason = compiled.ruleset.reason(decision.reason);
+    assert_eq!((decision.verdict, reason.code()), (verdict, why));
+    let setting = Setting {
+        policies: &policies,
+        workload: &workload,
+        world: &world,
+        settings: &settings,
+    };
+    let reference = reference::decide(setting, Ruling::Enforced, &flow, &[], age);
+    assert_eq!((reference.verdict, reference.reason.code()), (verdict, why));
 }
 
 #[test_case(Entity::Cluster; "cluster")]
@@ -189,10 +299,12 @@ fn a_rule_about_questions_means_the_ports_of_its_service(service: &str, verdict:
             name: None,
             protocol: Protocol::UDP,
             port: 53,
+            node_port: None,
             backends: vec![Backend {
                 address: ip("10.244.0.5"),
                 port: 53,
             }],
+            idle: Vec::new(),
         }],
         ..Service::default()
     };

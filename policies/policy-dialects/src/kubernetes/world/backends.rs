@@ -1,6 +1,8 @@
 //! Where a Service leads: what its slices say, else its Endpoints (which are copied into slices where a cluster has
 //! both), else its selector and the pods.
 
+use std::net::IpAddr;
+
 use policy_model::{Backend, Cluster, Labels, NamespacedName, Pod, Service, ServicePort};
 
 use super::endpoints::EndpointsSpec;
@@ -23,22 +25,30 @@ pub(super) fn finished(
         .filter(|slice| slice.service == *name)
         .collect();
     let endpoints = known.endpoints.get(name);
-    let backends = |port: &PortSpec| match (slices.as_slice(), endpoints, &spec.selector) {
+    let found = |port: &PortSpec| match (slices.as_slice(), endpoints, &spec.selector) {
         ([], Some(subsets), _) => listed(port, subsets),
         ([], None, Some(selector)) => selected(port, name, spec, selector, known, cluster),
-        ([], None, None) => Vec::new(),
+        ([], None, None) => Found::default(),
         (slices, _, _) => listed(port, slices.iter().copied()),
     };
     let ports = spec.ports.iter().map(|port| {
-        let mut backends = backends(port);
-        backends.retain(|backend| spec.families.holds(backend.address));
-        backends.sort_unstable();
-        backends.dedup();
+        let Found {
+            mut ready,
+            mut going,
+            mut unready,
+        } = found(port);
+        // Where none takes new flows, those that are going and still serve do.
+        if ready.is_empty() {
+            std::mem::swap(&mut ready, &mut going);
+        }
+        unready.append(&mut going);
         ServicePort {
             name: port.name.clone(),
             protocol: port.protocol,
             port: port.port,
-            backends,
+            node_port: port.node_port,
+            backends: in_order(ready, spec),
+            idle: in_order(unready, spec),
         }
     });
     Service {
@@ -46,15 +56,36 @@ pub(super) fn finished(
         addresses: spec.addresses.clone(),
         ports: ports.collect(),
         selectorless: spec.selector.is_none(),
+        selected: spec
+            .selector
+            .iter()
+            .flat_map(|selector| pods(selector, name, cluster))
+            .filter(|(_, pod)| !pod.host_network)
+            .flat_map(|(_, pod)| pod.addresses.iter().copied())
+            .collect(),
     }
 }
 
+/// What stands behind a port.
+#[derive(Default)]
+struct Found {
+    /// Flows are sent there.
+    ready: Vec<Backend>,
+    /// It is going, and still serves.
+    going: Vec<Backend>,
+    unready: Vec<Backend>,
+}
+
+fn in_order(mut backends: Vec<Backend>, spec: &ServiceSpec) -> Vec<Backend> {
+    backends.retain(|backend| spec.families.holds(backend.address));
+    backends.sort_unstable();
+    backends.dedup();
+    backends
+}
+
 /// Endpoints are told by the name of the Service's port.
-fn listed<'a>(
-    port: &PortSpec,
-    endpoints: impl IntoIterator<Item = &'a EndpointsSpec>,
-) -> Vec<Backend> {
-    let mut backends = Vec::new();
+fn listed<'a>(port: &PortSpec, endpoints: impl IntoIterator<Item = &'a EndpointsSpec>) -> Found {
+    let mut found = Found::default();
     for part in endpoints {
         let own = part
             .ports
@@ -62,42 +93,62 @@ fn listed<'a>(
             .filter(|own| own.protocol == port.protocol && own.name == port.name);
         for own in own {
             let number = own.port.unwrap_or(port.port);
-            backends.extend(part.addresses.iter().map(|address| Backend {
+            let backend = |address: &IpAddr| Backend {
                 address: *address,
                 port: number,
-            }));
+            };
+            found.ready.extend(part.addresses.iter().map(backend));
+            found.going.extend(part.going.iter().map(backend));
+            found.unready.extend(part.unready.iter().map(backend));
         }
     }
-    backends
+    found
 }
 
-/// A target given by name is each pod's own port.
+/// The pods that a selector means, where nobody lists endpoints. A target given by name is each pod's own port.
 fn selected(
     port: &PortSpec,
-    (namespace, _): &NamespacedName,
+    name: &NamespacedName,
     spec: &ServiceSpec,
     selector: &Labels,
     known: &Unfinished,
     cluster: &Cluster,
-) -> Vec<Backend> {
-    let pods = cluster.pods.iter().filter(|(name, pod)| {
+) -> Found {
+    let mut found = Found::default();
+    for (name, pod) in pods(selector, name, cluster) {
+        let Some(port) = target(port, pod) else {
+            continue;
+        };
+        // In the host's network a pod shares the addresses of its node, and is found at those it says itself.
+        let addresses = known.own.get(name).unwrap_or(&pod.addresses).iter();
+        let (ready, stays) = (!known.unready.contains(name), !known.going.contains(name));
+        let list = if spec.publishes_not_ready || (ready && stays) {
+            &mut found.ready
+        } else if ready {
+            &mut found.going
+        } else {
+            &mut found.unready
+        };
+        list.extend(addresses.map(|address| Backend {
+            address: *address,
+            port,
+        }));
+    }
+    found
+}
+
+fn pods<'a>(
+    selector: &'a Labels,
+    (namespace, _): &'a NamespacedName,
+    cluster: &'a Cluster,
+) -> impl Iterator<Item = (&'a NamespacedName, &'a Pod)> {
+    let pods = cluster.pods.iter().filter(move |(name, pod)| {
         name.0 == *namespace
             && selector
                 .iter()
                 .all(|(key, value)| pod.labels.get(key) == Some(value))
-            && (spec.publishes_not_ready || !known.idle.contains(*name))
     });
-    pods.flat_map(|(_, pod)| {
-        let number = target(port, pod);
-        let addresses = pod.addresses.iter();
-        addresses.filter_map(move |address| {
-            number.map(|port| Backend {
-                address: *address,
-                port,
-            })
-        })
-    })
-    .collect()
+    pods.map(|(name, pod)| (name, &**pod))
 }
 
 /// The number of a target port in a pod; of several ports of one name the first, as the endpoints controller does it.

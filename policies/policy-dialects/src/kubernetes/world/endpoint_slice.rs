@@ -23,29 +23,47 @@ pub(super) fn read(object: &Object<'_>, surroundings: &mut Surroundings, finding
         return;
     };
     let kind = text(Some(object.node), "addressType", findings).map_or("", |kind| kind.value);
-    let mut addresses = Vec::new();
+    let (mut addresses, mut going, mut unready) = (Vec::new(), Vec::new(), Vec::new());
     for endpoint in items(Some(object.node), "endpoints", findings) {
-        if kind == "FQDN" || !serves(endpoint, findings) {
-            continue;
-        }
+        let taken = match taken(endpoint, findings) {
+            _ if kind == "FQDN" => continue,
+            Taken::Always => &mut addresses,
+            Taken::WhereNoOther => &mut going,
+            Taken::Never => &mut unready,
+        };
         // The API means the first of several: they all lead to one pod.
         for value in items(Some(endpoint), "addresses", findings) {
-            addresses.extend(address(value, findings));
+            taken.extend(address(value, findings));
         }
     }
     let (namespace, _) = namespaced(object);
     surroundings.unfinished.slices.push(EndpointsSpec {
         service: (namespace, Arc::clone(service)),
         addresses,
+        going,
+        unready,
         ports: ports(object.node, findings),
     });
 }
 
-/// Whether new flows are sent to it: it serves (or is ready, where it does not say), and is not going.
-fn serves(endpoint: Node<'_>, findings: &mut Findings) -> bool {
+/// Whether new flows are sent to an endpoint.
+enum Taken {
+    Always,
+    /// It is going, and still serves.
+    WhereNoOther,
+    Never,
+}
+
+/// By its conditions, as kube-proxy reads them. A Service that publishes what is not ready calls its endpoints ready, whether
+/// they serve and whether they are going.
+fn taken(endpoint: Node<'_>, findings: &mut Findings) -> Taken {
     let conditions = field(Some(endpoint), "conditions");
     let ready = truth(conditions, "ready", findings).unwrap_or(true);
     let serving = truth(conditions, "serving", findings).unwrap_or(ready);
     let terminating = truth(conditions, "terminating", findings).unwrap_or(false);
-    serving && !terminating
+    match (ready, serving, terminating) {
+        (true, _, _) | (false, true, false) => Taken::Always,
+        (false, true, true) => Taken::WhereNoOther,
+        (false, false, _) => Taken::Never,
+    }
 }

@@ -15,6 +15,9 @@ use super::{address, field, items, namespaced, port_number, protocol, text};
 pub(super) struct EndpointsSpec {
     pub(super) service: NamespacedName,
     pub(super) addresses: Vec<IpAddr>,
+    /// Those that still serve and are going: flows are sent to them while there are no others.
+    pub(super) going: Vec<IpAddr>,
+    pub(super) unready: Vec<IpAddr>,
     pub(super) ports: Vec<EndpointPort>,
 }
 
@@ -27,19 +30,24 @@ pub(super) struct EndpointPort {
     pub(super) port: Option<u16>,
 }
 
-/// The Endpoints of the Service of that name; those that are not ready are left out.
+/// The Endpoints of the Service of that name.
 pub(super) fn read(object: &Object<'_>, surroundings: &mut Surroundings, findings: &mut Findings) {
     let service = namespaced(object);
     let mut subsets = Vec::new();
     for subset in items(Some(object.node), "subsets", findings) {
-        let addresses = items(Some(subset), "addresses", findings)
-            .into_iter()
-            .filter_map(|item| field(Some(item), "ip"))
-            .filter_map(|value| address(value, findings))
-            .collect();
+        let mut addresses = |key| -> Vec<IpAddr> {
+            items(Some(subset), key, findings)
+                .into_iter()
+                .filter_map(|item| field(Some(item), "ip"))
+                .filter_map(|value| address(value, findings))
+                .collect()
+        };
+        let (ready, unready) = (addresses("addresses"), addresses("notReadyAddresses"));
         subsets.push(EndpointsSpec {
             service: service.clone(),
-            addresses,
+            addresses: ready,
+            going: Vec::new(),
+            unready,
             ports: ports(subset, findings),
         });
     }

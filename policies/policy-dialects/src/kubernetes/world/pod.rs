@@ -39,10 +39,12 @@ pub(super) fn read(object: &Object<'_>, surroundings: &mut Surroundings, finding
     }
     let name = namespaced(object);
     let metadata = field(Some(object.node), "metadata");
-    // A pod that is going, or that says it is not ready, is a pod all the same, and no Service leads to it.
-    let serves = field(metadata, "deletionTimestamp").is_none() && is_ready(status, findings);
-    if !serves {
-        surroundings.unfinished.idle.insert(name.clone());
+    // A pod that is going, or that says it is not ready, is a pod all the same, and Services lead to others.
+    if field(metadata, "deletionTimestamp").is_some() {
+        surroundings.unfinished.going.insert(name.clone());
+    }
+    if !is_ready(status, findings) {
+        surroundings.unfinished.unready.insert(name.clone());
     }
     surroundings.cluster.pods.insert(name, Arc::new(pod));
 }

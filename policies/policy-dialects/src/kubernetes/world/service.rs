@@ -36,6 +36,7 @@ pub(super) struct PortSpec {
     pub(super) name: Option<Arc<str>>,
     pub(super) protocol: Protocol,
     pub(super) port: u16,
+    pub(super) node_port: Option<u16>,
     pub(super) target: TargetPort,
 }
 
@@ -134,11 +135,15 @@ impl PortSpec {
             return None;
         };
         let port = port_number(port, findings)?;
+        // The API server takes 0 for a field that was left out.
+        let node_port = field(Some(node), "nodePort")
+            .filter(|value| !matches!(value.typed(), Some(Typed::Int(0))))
+            .and_then(|value| port_number(value, findings));
         let target = match field(Some(node), "targetPort") {
             None => TargetPort::Number(port),
             Some(value) => match value.typed() {
                 Some(Typed::Str(name)) => TargetPort::Name(name.into()),
-                // The API server takes 0 for a field that was left out.
+                // Likewise.
                 Some(Typed::Int(0)) => TargetPort::Number(port),
                 None | Some(Typed::Null | Typed::Bool(_) | Typed::Int(_) | Typed::Float(_)) => {
                     TargetPort::Number(port_number(value, findings)?)
@@ -149,6 +154,7 @@ impl PortSpec {
             name: name.map(|name| Arc::from(name.value)),
             protocol: protocol?,
             port,
+            node_port,
             target,
         })
     }

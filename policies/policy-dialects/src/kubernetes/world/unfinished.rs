@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use policy_model::{Cluster, NamespacedName};
@@ -15,12 +16,21 @@ pub(crate) struct Unfinished {
     pub(super) slices: Vec<EndpointsSpec>,
     pub(super) endpoints: BTreeMap<NamespacedName, Vec<EndpointsSpec>>,
     /// Pods that are not ready: no Service leads to them until they are.
-    pub(super) idle: BTreeSet<NamespacedName>,
+    pub(super) unready: BTreeSet<NamespacedName>,
+    /// Pods that are being deleted: Services lead to others where there are any.
+    pub(super) going: BTreeSet<NamespacedName>,
+    /// What pods in the host's network say their addresses are.
+    pub(super) own: BTreeMap<NamespacedName, Vec<IpAddr>>,
 }
 
 impl Unfinished {
     /// Joins pods in the host's network with their nodes, and Services with their backends.
-    pub(crate) fn finish(self, cluster: &mut Cluster) {
+    pub(crate) fn finish(mut self, cluster: &mut Cluster) {
+        let pods = cluster.pods.iter();
+        self.own = pods
+            .filter(|(_, pod)| pod.host_network && !pod.addresses.is_empty())
+            .map(|(name, pod)| (name.clone(), pod.addresses.clone()))
+            .collect();
         share_addresses(cluster);
         let services: Vec<_> = self
             .services
