@@ -183,6 +183,7 @@ codes! {
     CALICO_EMPTIED_DESTINATION = Closed "calico-emptied-destination" "the destination of an Allow is empty: its domains may have been dropped by a server that does not know them";
     CALICO_SOURCE_PORTS = Closed "calico-source-ports" "Egret does not judge by the port a flow comes from";
     CALICO_DOMAIN_BESIDE = Closed "calico-domain-beside" "domains stand beside a condition on addresses, which cannot be held together";
+    CALICO_SERVICES_FAMILY = Closed "calico-services-family" "Services stand beside a condition on the address family, which cannot be held together";
     CALICO_PROFILE_SOURCE = Closed "calico-profile-source" "a profile's rule has a condition on the source";
 
     // Calico: what surprises.

@@ -111,10 +111,11 @@ fn by_source(
     let mut parts: Vec<(Option<SourceCondition>, Vec<Rule>)> = vec![(None, Vec::new())];
     let rules = spec.egress.iter().flat_map(|at| &at.value);
     for (index, rule) in (0..).zip(rules) {
-        let (source, rule) = lower_rule(rule, index, lowering, findings);
-        match parts.last_mut() {
-            Some((last, rules)) if *last == source => rules.push(rule),
-            Some(_) | None => parts.push((source, vec![rule])),
+        for (source, rule) in lower_rule(rule, index, lowering, findings) {
+            match parts.last_mut() {
+                Some((last, rules)) if *last == source => rules.push(rule),
+                Some(_) | None => parts.push((source, vec![rule])),
+            }
         }
     }
     // A tier takes part where a policy of it selects, whatever the rules' sources: so a part for every selected endpoint is

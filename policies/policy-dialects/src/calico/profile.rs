@@ -69,9 +69,12 @@ pub(super) fn read(
     };
     let egress = (0..)
         .zip(&specs)
-        .map(|(index, spec)| {
-            let (source, rule) = lower_rule(spec, index, lowering, findings);
-            in_a_profile(rule, source.is_some(), findings)
+        .flat_map(|(index, spec)| {
+            let parts = lower_rule(spec, index, lowering, findings);
+            // Of one rule something is said once.
+            let has_source = parts.iter().any(|(source, _)| source.is_some());
+            let first = parts.into_iter().next();
+            first.map(|(_, rule)| in_a_profile(rule, has_source, findings))
         })
         .collect();
     surroundings

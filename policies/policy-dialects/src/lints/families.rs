@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use policy_model::{Action, Block, Cluster, Diagnostic, Peer, Peers, Policy, Rule, Scope};
+use policy_model::{
+    Action, Block, Cluster, Diagnostic, ObjectRef, Peer, Peers, Policy, Rule, Scope,
+};
 
 use super::tell;
 use crate::codes;
@@ -15,10 +17,22 @@ pub(super) fn lint(policies: &[Policy], cluster: &Cluster, out: &mut Vec<Diagnos
     if pairs.is_empty() {
         return;
     }
+    let mut objects: BTreeMap<&ObjectRef, Vec<&Policy>> = BTreeMap::new();
     for policy in policies {
+        objects.entry(&policy.id).or_default().push(policy);
+    }
+    for policy in policies {
+        // One rule as written may be one for each family, in policies of their own.
+        let other_half = |rule: &Rule| {
+            let parts = objects[&policy.id].iter().flat_map(|part| &part.rules);
+            let mut halves = parts.filter(|other| other.index == rule.index);
+            halves.any(|other| is_of_families(other) && blocks(other).ne(blocks(rule)))
+                && is_of_families(rule)
+        };
         let found = policy
             .rules
             .iter()
+            .filter(|rule| !other_half(rule))
             .find_map(|rule| Some((rule, missing(policy, rule, &pairs)?)));
         if let Some((rule, (net, other))) = found {
             let left = match rule.action {
@@ -94,6 +108,15 @@ fn missing(
 
 fn blocks(rule: &Rule) -> impl Iterator<Item = &Block> {
     rule.peers.given().iter().filter_map(Peer::as_block)
+}
+
+/// Whether it means all of one family and nothing else.
+fn is_of_families(rule: &Rule) -> bool {
+    let mut blocks = blocks(rule);
+    blocks
+        .next()
+        .is_some_and(|block| block.net.prefix_len() == 0)
+        && blocks.next().is_none()
 }
 
 /// Whether a rule means nothing but blocks, pods and Services: not names, entities or everything.

@@ -154,6 +154,9 @@ fn limits() {
 #[test_case("{action: Allow, destination: {domains: [a.example], notNets: [10.0.0.0/8]}}", "calico-domain-beside"; "names without addresses")]
 #[test_case("{action: Allow, destination: {domains: [a.example], notSelector: has(a)}}", "calico-domain-beside"; "names without endpoints")]
 #[test_case("{action: Allow, ipVersion: 4, destination: {domains: [a.example]}}", "calico-domain-beside"; "names of one family")]
+#[test_case("{action: Allow, source: {nets: [10.0.0.0/8]}, destination: {domains: [a.example]}}", "calico-domain-beside"; "names for sources of one family")]
+#[test_case("{action: Allow, ipVersion: 4, destination: {services: {name: api}}}", "calico-services-family"; "a service in one family")]
+#[test_case("{action: Deny, source: {notNets: [10.0.0.0/8]}, destination: {services: {name: api}}}", "calico-services-family"; "a service for some sources of one family")]
 #[test_case("{action: Allow, ports: [80]}", "unknown-rule-field"; "a field that is not there")]
 #[test_case("{action: Allow, destination: {selectr: a}}", "unknown-rule-field"; "a misspelt field")]
 #[test_case("{action: Allow, destination: {serviceAccounts: {nams: [a]}}}", "unknown-rule-field"; "a misspelt field inside")]
@@ -167,7 +170,13 @@ fn what_cannot_be_enforced_is_closed(rule: &str, code: &str) {
         .map(|diagnostic| diagnostic.code)
         .collect();
     assert_eq!(closed, [code]);
-    assert_eq!(reading.policies[0].rules[0].closed, Some(code));
+    let rules = reading.policies.iter().flat_map(|policy| &policy.rules);
+    let closed: Vec<_> = rules.map(|rule| rule.closed).collect();
+    assert!(!closed.is_empty());
+    assert!(
+        closed.iter().all(|closed| *closed == Some(code)),
+        "{closed:?}"
+    );
 }
 
 #[test_case("selector: app == b", 5, 20; "plain")]

@@ -33,13 +33,14 @@ pub(in super::super) struct SourceCondition {
     pub(in super::super) not_nets: Vec<IpNet>,
 }
 
-/// A rule, and whom it is for among those its policy selects: nothing is all of them.
+/// A rule, and whom it is for among those its policy selects: nothing is all of them. Two where a condition on the source
+/// holds for flows of one family only.
 pub(in super::super) fn lower_rule(
     spec: &RuleSpec<'_>,
     index: u32,
     lowering: Lowering<'_>,
     findings: &mut Findings,
-) -> (Option<SourceCondition>, Rule) {
+) -> Vec<(Option<SourceCondition>, Rule)> {
     let RuleSpec {
         node,
         action,
@@ -78,8 +79,23 @@ pub(in super::super) fn lower_rule(
             "leave the source's ports out",
         );
     }
+    let parts = parts(
+        source.as_ref(),
+        destination.as_ref(),
+        *ip_version,
+        lowering.namespace,
+    );
     if let Some(destination) = destination {
-        if let Some((at, what)) = beside_names(destination, *ip_version) {
+        let of_family = parts.iter().any(|(family, _)| family.is_some());
+        if let Some(service) = destination.service.as_ref().filter(|_| of_family) {
+            close(
+                codes::CALICO_SERVICES_FAMILY,
+                service.node,
+                "a Service's endpoints of one family alone",
+                "leave out `ipVersion` and the blocks of the source",
+            );
+        }
+        if let Some((at, what)) = beside_names(destination, *ip_version, of_family) {
             close(
                 codes::CALICO_DOMAIN_BESIDE,
                 at,
@@ -104,24 +120,54 @@ pub(in super::super) fn lower_rule(
         );
     }
     lints::rule(spec, lowering, findings);
-    let source = source
-        .as_ref()
-        .and_then(|source| condition(source, lowering.namespace));
-    // A flow has one family, so a condition on one end holds for the other.
-    let family = ip_version.or_else(|| {
-        let nets = source.iter().flat_map(|source| &source.nets);
-        nets.copied().map(IpVersion::of).next()
-    });
     let (ports, named_ports) = ports::lower(spec);
-    let rule = Rule {
-        peers: peers::lower(destination.as_ref(), family, lowering.namespace),
-        ports,
-        named_ports,
-        allow_private: lowering.allow_private,
-        closed: closed.map(|code| code.id),
-        ..Rule::new(index, action, findings.origin(*node))
+    parts
+        .into_iter()
+        .map(|(family, source)| {
+            let rule = Rule {
+                peers: peers::lower(destination.as_ref(), family, lowering.namespace),
+                ports: ports.clone(),
+                named_ports: named_ports.clone(),
+                allow_private: lowering.allow_private,
+                closed: closed.map(|code| code.id),
+                ..Rule::new(index, action, findings.origin(*node))
+            };
+            (source, rule)
+        })
+        .collect()
+}
+
+/// The families of flows that a rule is about, nothing being both, and whom it is for in each.
+///
+/// A flow has one family, so a condition on one end holds for the other. What the source must not be says nothing of flows of
+/// the other family: those the rule is about whatever addresses a workload has beside.
+fn parts(
+    source: Option<&EntitySpec<'_>>,
+    destination: Option<&EntitySpec<'_>>,
+    version: Option<IpVersion>,
+    namespace: Option<&Arc<str>>,
+) -> Vec<(Option<IpVersion>, Option<SourceCondition>)> {
+    let condition = source.and_then(|source| condition(source, namespace));
+    let first = |nets: &[IpNet]| nets.first().copied().map(IpVersion::of);
+    let by_source = condition.as_ref().and_then(|source| first(&source.nets));
+    let family = version.or(by_source);
+    let by_destination = destination.is_some_and(|destination| !destination.nets.is_empty());
+    let Some(source) = condition else {
+        return vec![(family, None)];
     };
-    (source, rule)
+    let excluded = first(&source.not_nets).filter(|_| family.is_none() && !by_destination);
+    let Some(excluded) = excluded else {
+        return vec![(family, Some(source))];
+    };
+    let other = source.endpoints.clone().map(|endpoints| SourceCondition {
+        endpoints: Some(endpoints),
+        nets: Vec::new(),
+        not_nets: Vec::new(),
+    });
+    vec![
+        (Some(excluded), Some(source)),
+        (Some(excluded.other()), other),
+    ]
 }
 
 impl Lowering<'_> {
@@ -145,6 +191,7 @@ fn is_emptied(destination: &EntitySpec<'_>, index: u32, lowering: Lowering<'_>) 
 fn beside_names<'d>(
     destination: &EntitySpec<'d>,
     version: Option<IpVersion>,
+    of_family: bool,
 ) -> Option<(Node<'d>, &'static str)> {
     let domains = destination.domains.as_ref()?;
     if let Some(net) = destination.not_nets.first() {
@@ -156,12 +203,13 @@ fn beside_names<'d>(
             "`notSelector` beside `domains` cannot be enforced",
         ));
     }
-    version.map(|_| {
-        (
-            domains.node,
-            "`ipVersion` beside `domains` cannot be enforced",
-        )
-    })
+    of_family.then_some((
+        domains.node,
+        match version {
+            Some(_) => "`ipVersion` beside `domains` cannot be enforced",
+            None => "blocks of the source beside `domains` cannot be enforced",
+        },
+    ))
 }
 
 fn condition(source: &EntitySpec<'_>, namespace: Option<&Arc<str>>) -> Option<SourceCondition> {

@@ -239,6 +239,13 @@ impl IpVersion {
             IpNet::V6(_) => Self::V6,
         }
     }
+
+    pub(in super::super) const fn other(self) -> Self {
+        match self {
+            Self::V4 => Self::V6,
+            Self::V6 => Self::V4,
+        }
+    }
 }
 
 fn ip_version<'d>(node: Node<'d>, findings: &mut Findings) -> Option<At<'d, IpVersion>> {
