@@ -11,6 +11,7 @@
 )]
 
 mod addresses;
+mod calico;
 mod clients;
 mod command;
 mod escapes;
