@@ -89,6 +89,7 @@ fn set(policies: usize) -> Set {
     Set {
         objects,
         names: [].into(),
+        proposed: false,
         flows: flows.collect(),
     }
 }

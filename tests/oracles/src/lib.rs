@@ -11,7 +11,7 @@ mod oracle;
 mod program;
 mod set;
 
-pub use model::model;
+pub use model::{model, worlds};
 pub use oracle::Oracle;
 pub use program::{Program, go};
 pub use set::{Answer, Flow, Set, Verdicts};

@@ -13,6 +13,9 @@ pub struct Set {
     /// Which addresses a name stands for while the flows are judged.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub names: BTreeMap<String, Vec<IpAddr>>,
+    /// Whether every staged change is made before they are judged.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub proposed: bool,
     pub flows: Vec<Flow>,
 }
 

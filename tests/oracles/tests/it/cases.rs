@@ -115,6 +115,7 @@ fn cases() -> impl Iterator<Item = (Case, Set)> {
         let set = Set {
             objects: [&world[..], &case.policies[..]].concat(),
             names: names.clone(),
+            proposed: false,
             flows: flows.clone(),
         };
         (case, set)

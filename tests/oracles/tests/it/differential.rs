@@ -73,7 +73,7 @@ pub(crate) fn compare(
 }
 
 /// The seed: of `EGRET_SEED`, or a new one.
-fn seed() -> u64 {
+pub(crate) fn seed() -> u64 {
     std::env::var("EGRET_SEED")
         .ok()
         .and_then(|text| text.parse().ok())
@@ -86,6 +86,9 @@ fn unexplained(
     theirs: &mut dyn Engine,
     known: &'static [Difference],
 ) -> bool {
+    if !ours.takes(set) {
+        return false;
+    }
     let they = theirs.verdicts(std::slice::from_ref(set))[0][0];
     ours.verdicts(std::slice::from_ref(set))[0][0] != they
         && difference::explain(known, set, they, ours).is_none()
@@ -95,8 +98,9 @@ fn told(set: &Set, ours: &mut dyn Engine, theirs: &mut dyn Engine) -> String {
     let word = |allowed| if allowed { "allow" } else { "deny" };
     let sets = std::slice::from_ref(set);
     format!(
-        "{:?}{}\n{}\nwe say {}, they say {}",
+        "{:?}{}{}\n{}\nwe say {}, they say {}",
         set.flows[0],
+        if set.proposed { ", as proposed," } else { "" },
         if set.names.is_empty() {
             String::new()
         } else {

@@ -3,6 +3,11 @@ use oracles::{Oracle, Program, Set, Verdicts, go, model};
 /// Who can be asked for verdicts.
 pub(crate) trait Engine {
     fn verdicts(&mut self, sets: &[Set]) -> Vec<Verdicts>;
+
+    /// Whether a set is one that it can be asked about: a part of a valid one need not be.
+    fn takes(&self, _set: &Set) -> bool {
+        true
+    }
 }
 
 impl Engine for Oracle {

@@ -10,8 +10,8 @@ use oracles::{Flow, Set, Verdicts};
 use policy_dialects::{Context, Others, Reading, read};
 use policy_engine::{Age, Compiled, LeaseRules, Verdict, compile};
 use policy_model::{
-    Cluster, ClusterMap, DefaultVerdict, Labels, Level, NamespacedName, Pod, PodIdentity, Policy,
-    Protocol, Settings, Time, Workload, World,
+    Cluster, ClusterMap, DefaultVerdict, Diagnostic, Level, NamespacedName, Pod, PodIdentity,
+    Policy, Protocol, Settings, Time, Workload, World,
 };
 
 use crate::engine::Engine;
@@ -64,34 +64,47 @@ impl Ours {
     }
 
     pub(crate) fn read(&self, set: &Set) -> (Vec<Policy>, World) {
-        let mut text = String::new();
-        for object in &set.objects {
-            writeln!(text, "---\n{object}").unwrap();
-        }
-        let Reading {
-            policies,
-            cluster,
-            diagnostics,
-            world_diagnostics,
-        } = read("set.yaml", &text, &self.context);
+        let text = text(set);
+        let reading = read("set.yaml", &text, &self.context);
         // Sets are valid, and what is in them can be enforced.
-        for diagnostic in diagnostics.iter().chain(&world_diagnostics) {
-            assert!(
-                diagnostic.level == Level::Lint,
-                "{diagnostic:#?}\nin\n{text}"
-            );
+        if let Some(diagnostic) = refused(&reading) {
+            panic!("{diagnostic:#?}\nin\n{text}");
         }
         let world = World {
-            cluster: ClusterMap::new(cluster),
+            cluster: ClusterMap::new(reading.cluster),
             ..World::default()
         };
-        (policies, world)
+        (reading.policies, world)
     }
+}
+
+/// What is not as a random set must be.
+fn refused(reading: &Reading) -> Option<&Diagnostic> {
+    let Reading {
+        policies: _,
+        cluster: _,
+        diagnostics,
+        world_diagnostics,
+    } = reading;
+    let mut found = diagnostics.iter().chain(world_diagnostics);
+    found.find(|diagnostic| diagnostic.level != Level::Lint)
+}
+
+fn text(set: &Set) -> String {
+    let mut text = String::new();
+    for object in &set.objects {
+        writeln!(text, "---\n{object}").unwrap();
+    }
+    text
 }
 
 impl Engine for Ours {
     fn verdicts(&mut self, sets: &[Set]) -> Vec<Verdicts> {
         sets.iter().map(|set| self.judge(set)).collect()
+    }
+
+    fn takes(&self, set: &Set) -> bool {
+        refused(&read("set.yaml", &text(set), &self.context)).is_none()
     }
 }
 
@@ -118,7 +131,12 @@ pub(crate) fn allows(compiled: &mut Compiled, set: &Set, flow: &Flow) -> bool {
     let asked = policy_engine::Flow::new(flow.to, protocol, flow.port);
     let age = Age::New { now: Time::ZERO };
     let decision = ruleset.decide(lists, &asked, &leases, age).unwrap();
-    decision.verdict == Verdict::Allow
+    let verdict = if set.proposed {
+        decision.would
+    } else {
+        decision.verdict
+    };
+    verdict == Verdict::Allow
 }
 
 /// What a pod sends to itself never leaves its network, and is judged by nobody. Of a pod in its node's network only the
@@ -138,6 +156,8 @@ fn pod<'c>(cluster: &'c Cluster, name: &str) -> (NamespacedName, &'c Pod) {
 /// The pod as policies see it.
 fn workload(cluster: &Cluster, name: &str) -> Workload {
     let ((namespace, _), pod) = pod(cluster, name);
+    let account = (Arc::clone(&namespace), Arc::clone(&pod.service_account));
+    let account_labels = cluster.service_accounts.get(&account).cloned();
     let node = pod.node.as_ref().and_then(|node| cluster.nodes.get(node));
     Workload {
         pod: PodIdentity {
@@ -145,7 +165,7 @@ fn workload(cluster: &Cluster, name: &str) -> Workload {
             namespace: Some(namespace),
             labels: Some(pod.labels.clone()),
             service_account: Some(Arc::clone(&pod.service_account)),
-            service_account_labels: Some(Labels::new()),
+            service_account_labels: Some(account_labels.unwrap_or_default()),
             node: pod.node.clone(),
             node_labels: node.map(|node| node.labels.clone()),
             host_network: pod.host_network,

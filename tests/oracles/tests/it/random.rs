@@ -1,6 +1,8 @@
 //! Random worlds, policies and flows, as the objects a user writes.
 
 mod admin_network_policy;
+mod calico;
+mod cilium;
 mod cluster_network_policy;
 mod network_policy;
 mod selector;
@@ -26,6 +28,12 @@ pub(crate) enum Kind {
     Cluster,
     /// AdminNetworkPolicies and the BaselineAdminNetworkPolicy, with a few NetworkPolicies between them.
     Admin,
+    /// Calico's policies, among the others that Calico reads: NetworkPolicies and ClusterNetworkPolicies.
+    Calico,
+    /// Cilium's policies, among the same.
+    Cilium,
+    /// All of these.
+    Mixed,
 }
 
 pub(crate) fn set(kind: Kind, random: &mut Random) -> Set {
@@ -54,6 +62,23 @@ pub(crate) fn set(kind: Kind, random: &mut Random) -> Set {
             policies.extend((0..many).map(|n| network_policy::policy(n, random)));
             names = world::names(random);
         }
+        Kind::Calico | Kind::Cilium | Kind::Mixed => {
+            policies.extend(world::accounts(random));
+            if kind != Kind::Cilium {
+                policies.extend(calico::surroundings(random));
+                policies.extend(calico::policies(random));
+            }
+            if kind != Kind::Calico {
+                policies.extend(cilium::surroundings(random));
+                let many = 1 + random.below(3);
+                policies.extend((0..many).map(|n| cilium::policy(n, random)));
+            }
+            let many = random.below(3);
+            policies.extend((0..many).map(|n| network_policy::policy(n, random)));
+            let many = random.below(3);
+            policies.extend((0..many).map(|n| cluster_network_policy::policy(n, random)));
+            names = world::names(random);
+        }
     }
     let flows = (0..FLOWS).map(|_| world.flow(random)).collect();
     let mut objects = world.objects();
@@ -61,6 +86,7 @@ pub(crate) fn set(kind: Kind, random: &mut Random) -> Set {
     Set {
         objects,
         names,
+        proposed: matches!(kind, Kind::Calico | Kind::Mixed) && random.chance(30),
         flows,
     }
 }

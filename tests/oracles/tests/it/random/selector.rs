@@ -19,6 +19,8 @@ pub(super) const NODE: Vocabulary = &[
     ("kubernetes.io/os", &["linux"]),
 ];
 
+pub(super) const ACCOUNT: Vocabulary = &[("role", &["a", "b"])];
+
 /// Some labels, of the keys that are not given by the API server.
 pub(super) fn labels(vocabulary: Vocabulary, random: &mut Random) -> Value {
     let mut labels = Map::new();

@@ -33,6 +33,7 @@ pub(super) const BLOCKS: &[&str] = &[
     "2001:db8::7/128",
 ];
 pub(super) const NAMES: &[&str] = &["api.example.com", "example.com", "a.b.example.net"];
+pub(super) const ACCOUNTS: &[&str] = &["default", "robot"];
 const OUTSIDE: &[&str] = &[
     "203.0.113.7",
     "203.0.113.70",
@@ -145,6 +146,21 @@ pub(super) fn names(random: &mut Random) -> BTreeMap<String, Vec<IpAddr>> {
     names
 }
 
+/// Accounts that pods may run as, with labels.
+pub(super) fn accounts(random: &mut Random) -> Vec<Value> {
+    let mut accounts = Vec::new();
+    for namespace in NAMESPACES {
+        for name in ACCOUNTS {
+            if random.chance(70) {
+                accounts.push(json!({"apiVersion": "v1", "kind": "ServiceAccount",
+                    "metadata": {"name": name, "namespace": namespace,
+                        "labels": labels(selector::ACCOUNT, random)}}));
+            }
+        }
+    }
+    accounts
+}
+
 fn node(number: u8, random: &mut Random) -> Node {
     let mut addresses: Vec<IpAddr> = vec![Ipv4Addr::new(192, 0, 2, number).into()];
     let mut written = vec![
@@ -203,6 +219,9 @@ fn pod(number: usize, nodes: &[Node], random: &mut Random) -> Pod {
     let mut spec = json!({"nodeName": format!("node-{}", on + 1), "containers": containers});
     if host {
         spec["hostNetwork"] = json!(true);
+    }
+    if random.chance(30) {
+        spec["serviceAccountName"] = json!("robot");
     }
     let name = format!("pod-{number}");
     let phase = if ended {
