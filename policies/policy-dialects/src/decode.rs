@@ -5,6 +5,7 @@ use std::sync::Arc;
 use policy_model::{Diagnostic, ObjectRef, Origin};
 
 use crate::codes::{self, Code};
+use crate::shorten;
 use crate::suggest::nearest;
 use crate::yaml::{Entries, Entry, Node, Place, Shape, Typed};
 
@@ -34,7 +35,7 @@ impl Findings {
 
     /// Names the object the following findings are about.
     pub fn begin_object(&mut self, object: Option<ObjectRef>) {
-        self.object = object;
+        self.object = object.map(shorten::object);
     }
 
     /// What the places of these findings begin with.
@@ -122,9 +123,12 @@ impl Findings {
         self.diagnostics.push(Diagnostic {
             code: code.id,
             level: code.level,
-            message,
-            help,
-            origin,
+            message: shorten::message(message),
+            help: help.map(shorten::message),
+            origin: Origin {
+                path: shorten::path(origin.path),
+                ..origin
+            },
             object: self.object.clone(),
         });
     }
@@ -237,7 +241,7 @@ impl Findings {
             });
         }
         let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-        let help = nearest(text, &known).map(|near| format!("did you mean `{near}`?"));
+        let help = did_you_mean(text, &known);
         self.push(
             codes::INVALID_VALUE,
             self.origin(node),
@@ -310,10 +314,8 @@ impl<'d> Fields<'d> {
             .filter(|entry| !self.known.contains(&entry.key))
         {
             found = Unknown::Some;
-            let help = match nearest(entry.key, &self.known) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("known here: {}", listed(&self.known)),
-            };
+            let help = did_you_mean(entry.key, &self.known)
+                .unwrap_or_else(|| format!("known here: {}", listed(&self.known)));
             findings.report_key(
                 unknown,
                 entry,
@@ -330,6 +332,19 @@ impl<'d> Fields<'d> {
 pub enum Unknown {
     None,
     Some,
+}
+
+/// A number written with digits alone: Rust takes a plus sign too, which no dialect does.
+pub(crate) fn digits<T: std::str::FromStr>(text: &str) -> Option<T> {
+    text.bytes()
+        .all(|octet| octet.is_ascii_digit())
+        .then(|| text.parse().ok())
+        .flatten()
+}
+
+/// The known word that another is probably a misspelling of, as a question.
+pub fn did_you_mean(word: &str, known: &[&str]) -> Option<String> {
+    nearest(word, known).map(|near| format!("did you mean `{near}`?"))
 }
 
 /// `a`, `b` and `c`, in backticks.

@@ -23,6 +23,7 @@ mod native;
 mod network_policy;
 mod object;
 mod read;
+mod shorten;
 mod suggest;
 mod surroundings;
 pub mod yaml;
