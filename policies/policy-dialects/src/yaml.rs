@@ -4,6 +4,7 @@
 //! way of `sigs.k8s.io/yaml`, so that `on` is a truth value, `010` is eight and `08` is eight too. Who asks for a
 //! string and finds `on` can say so, instead of reading a policy nobody wrote.
 
+mod json;
 mod load;
 mod scalar;
 pub(crate) mod write;

@@ -1,12 +1,13 @@
 //! From text to [`Document`]s, by the events of `saphyr-parser`.
 //!
 //! A file is cut into documents at its `---` lines first, as `kubectl` does it, so that a syntax error in one document
-//! leaves the others readable. Nesting, size and the copies made by aliases are bounded.
+//! leaves the others readable, and JSON into its values. Nesting, size and the copies made by aliases are bounded.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, Tag};
 
+use super::json::{self, Shifts};
 use super::scalar::{CoreTag, Typed, resolve};
 use super::{Document, EntryData, NodeData, Place, Step, Style, ValueData};
 
@@ -83,11 +84,22 @@ pub(crate) fn load(text: &str, limits: &Limits) -> (Vec<Document>, Vec<LoadError
         );
     }
     for (first_line, chunk) in split_documents(text.strip_prefix('\u{feff}').unwrap_or(text)) {
-        let mut loader = Loader::new(chunk, first_line, limits);
-        if let Err(error) = loader.run() {
-            errors.push(error);
+        let mut load = |text: &str, first_line, shifts| {
+            let mut loader = Loader::new(text, first_line, shifts, limits);
+            if let Err(error) = loader.run() {
+                errors.push(error);
+            }
+            documents.append(&mut loader.documents);
+        };
+        match json::values(chunk) {
+            Some(values) => {
+                for value in values {
+                    let line = first_line.saturating_add(value.lines_before);
+                    load(&value.text, line, value.shifts);
+                }
+            }
+            None => load(chunk, first_line, Shifts::default()),
         }
-        documents.append(&mut loader.documents);
     }
     (documents, errors)
 }
@@ -102,7 +114,7 @@ fn split_documents(text: &str) -> Vec<(u32, &str)> {
         let marker = piece
             .strip_prefix("---")
             .is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']));
-        if marker && offset > start {
+        if marker && offset > start && !is_directives(&text[start..offset]) {
             parts.push((start_line, &text[start..offset]));
             (start, start_line) = (offset, line);
         }
@@ -113,9 +125,18 @@ fn split_documents(text: &str) -> Vec<(u32, &str)> {
     parts
 }
 
+/// Whether a text is what may stand before a `---` line and belongs to the document behind it, such as `%YAML 1.1`.
+fn is_directives(text: &str) -> bool {
+    text.starts_with('%')
+        && text
+            .lines()
+            .all(|line| line.starts_with(['%', '#']) || line.trim().is_empty())
+}
+
 struct Loader<'t> {
     text: &'t str,
     first_line: u32,
+    shifts: Shifts,
     limits: &'t Limits,
     documents: Vec<Document>,
     nodes: Vec<NodeData>,
@@ -148,10 +169,11 @@ enum Key {
 }
 
 impl<'t> Loader<'t> {
-    fn new(text: &'t str, first_line: u32, limits: &'t Limits) -> Self {
+    fn new(text: &'t str, first_line: u32, shifts: Shifts, limits: &'t Limits) -> Self {
         Self {
             text,
             first_line,
+            shifts,
             limits,
             documents: Vec::new(),
             nodes: Vec::new(),
@@ -522,8 +544,9 @@ impl<'t> Loader<'t> {
     }
 
     fn place(&self, span: Span) -> Place {
+        let column = |marker: &Marker| self.shifts.written(marker.line(), marker.col());
         let width = if span.start.line() == span.end.line() {
-            span.end.col().saturating_sub(span.start.col())
+            column(&span.end).saturating_sub(column(&span.start))
         } else {
             1
         };
@@ -536,7 +559,7 @@ impl<'t> Loader<'t> {
             line: self
                 .first_line
                 .saturating_add(number(marker.line().saturating_sub(1))),
-            column: number(marker.col()).saturating_add(1),
+            column: number(self.shifts.written(marker.line(), marker.col())).saturating_add(1),
             width: number(width.max(1)),
         }
     }
