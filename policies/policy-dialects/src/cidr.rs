@@ -7,7 +7,21 @@ use ipnet::{IpNet, Ipv4Net};
 
 use crate::codes::{self, Code};
 use crate::decode::Findings;
-use crate::yaml::Node;
+use crate::yaml::{Node, Typed};
+
+/// Reads a block, or an address alone, which is the block of that one address.
+pub(crate) fn decode_or_address(
+    node: Node<'_>,
+    code: Code,
+    findings: &mut Findings,
+) -> Option<IpNet> {
+    match node.typed() {
+        Some(Typed::Str(text)) if let Ok(address) = text.parse::<IpAddr>() => {
+            Some(IpNet::from(address.to_canonical()))
+        }
+        _ => decode(node, code, findings),
+    }
+}
 
 /// Reads a block; `code` is the dialect's for one that is none.
 pub(crate) fn decode(node: Node<'_>, code: Code, findings: &mut Findings) -> Option<IpNet> {
@@ -53,6 +67,11 @@ pub(crate) fn decode(node: Node<'_>, code: Code, findings: &mut Findings) -> Opt
             None
         }
     }
+}
+
+/// A block that has bits set beyond its prefix.
+pub(crate) fn with_host_bits(text: &str) -> Option<IpNet> {
+    parse(text).filter(|net| net.network() != net.addr())
 }
 
 /// `ipnet` itself is laxer: it takes leading zeros for decimal, where others take them for octal.

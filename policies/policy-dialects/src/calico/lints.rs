@@ -6,11 +6,20 @@ use super::STORED_GROUP;
 use super::identity::DEFAULT_TIER;
 use super::labels::NAMESPACE;
 use super::lower::Lowering;
-use super::v3::{ActionSpec, PolicySpec, RuleSpec, Sort};
+use super::v3::{ActionSpec, EntitySpec, PolicySpec, RuleSpec, Sort};
 use crate::codes;
 use crate::decode::Findings;
 use crate::object::Object;
 use crate::yaml::Node;
+
+/// What says in a destination whom a rule is about.
+const WHOM: &[&str] = &[
+    "nets",
+    "selector",
+    "namespaceSelector",
+    "serviceAccounts",
+    "domains",
+];
 
 /// Holds for host endpoints and global network sets only.
 pub(super) fn in_no_namespace() -> Expression {
@@ -133,21 +142,42 @@ pub(super) fn rule(spec: &RuleSpec<'_>, lowering: Lowering<'_>, findings: &mut F
             "add `namespaceSelector: all()` for every namespace; write `notNets` for addresses outside",
         );
     }
-    let restricts_nothing = destination.nets.is_empty()
-        && destination
-            .node
-            .get("nets")
-            .is_some_and(|node| !node.is_null());
-    if restricts_nothing && spec.action == ActionSpec::Allow && !destination.selects() {
-        findings.report_help(
-            codes::CALICO_EMPTY_LIST,
-            destination.node,
-            "an empty `nets` restricts nothing: every address is meant",
-            "leave the rule out to allow nothing",
-        );
+    if spec.action == ActionSpec::Allow {
+        restricts_nothing(destination, findings);
     }
     if spec.action != ActionSpec::Allow {
         names_of_sets(spec, lowering, findings);
+    }
+}
+
+/// What is written to restrict a destination and says nothing: the rule is then about every one.
+fn restricts_nothing(destination: &EntitySpec<'_>, findings: &mut Findings) {
+    let written = |key: &&'static str| {
+        let node = destination.node.get(key).filter(|node| !node.is_null());
+        node.map(|node| (node, *key))
+    };
+    let restricted = destination.selects()
+        || !destination.nets.is_empty()
+        || destination.domains.is_some()
+        || destination.service.is_some();
+    if !restricted && let Some((node, key)) = WHOM.iter().find_map(written) {
+        findings.report_help(
+            codes::CALICO_EMPTY_LIST,
+            node,
+            format!("an empty `{key}` restricts nothing: every address is meant"),
+            "leave the rule out to allow nothing",
+        );
+    }
+    if destination.ports.is_empty()
+        && destination.not_ports.is_empty()
+        && let Some((node, key)) = written(&"ports")
+    {
+        findings.report_help(
+            codes::CALICO_EMPTY_LIST,
+            node,
+            format!("an empty `{key}` restricts nothing: every port is meant"),
+            "leave the rule out to allow nothing",
+        );
     }
 }
 

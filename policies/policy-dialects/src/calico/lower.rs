@@ -40,6 +40,7 @@ pub(super) fn read(
     let sort = Sort {
         global: object.id.namespace.is_none(),
         staged: object.id.kind.starts_with("Staged"),
+        stored: object.kind.group == STORED_GROUP,
     };
     let Some(node) = object.spec(findings) else {
         return Vec::new();

@@ -26,7 +26,8 @@ pub(super) fn read(
             .list(node)
             .unwrap_or_default()
             .into_iter()
-            .filter_map(|net| cidr::decode(net, codes::CALICO_NETS, findings))
+            // Unlike in rules, an address without a length is one here (libcalico-go, `ParseCIDROrIP`).
+            .filter_map(|net| cidr::decode_or_address(net, codes::CALICO_NETS, findings))
             .collect(),
     };
     let domains = fields

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use policy_model::{Action, Labels, Ports, Rule};
 
+use super::STORED_GROUP;
 use super::lower::{Lowering, lower_rule};
 use super::v3::profile_rules;
 use crate::Context;
@@ -43,7 +44,9 @@ pub(super) fn read(
         .take("labelsToApply")
         .map_or_else(Labels::new, |node| labels_of(node, findings));
     let egress = fields.take("egress");
-    let specs = egress.map_or_else(Vec::new, |node| profile_rules(node, findings));
+    let specs = egress.map_or_else(Vec::new, |node| {
+        profile_rules(node, object.kind.group == STORED_GROUP, findings)
+    });
     // Ingress is not held by Egret, and no policy depends on it.
     fields.take("ingress");
     fields.finish(findings, codes::UNKNOWN_FIELD);

@@ -131,7 +131,11 @@ pub(super) fn number<'d>(node: Node<'d>, findings: &mut Findings) -> Option<At<'
     let value = match node.typed() {
         Some(Typed::Int(value)) => value as f64,
         Some(Typed::Float(value)) if value.is_finite() => value,
-        None | Some(Typed::Float(_) | Typed::Null | Typed::Bool(_) | Typed::Str(_)) => {
+        Some(Typed::Float(_)) => {
+            findings.report(codes::WRONG_TYPE, node, "not a finite number");
+            return None;
+        }
+        None | Some(Typed::Null | Typed::Bool(_) | Typed::Str(_)) => {
             findings.wrong_type(node, "a number");
             return None;
         }

@@ -32,6 +32,8 @@ pub(super) enum Direction {
 pub(super) struct Sort {
     pub(super) global: bool,
     pub(super) staged: bool,
+    /// In the group of Calico's own storage, whose objects no server of Calico's looks at before they are kept.
+    pub(super) stored: bool,
 }
 
 /// `spec` of a policy.
@@ -158,10 +160,15 @@ impl<'d> PolicySpec<'d> {
 }
 
 /// Reads a profile's rules, which are those of a policy.
-pub(super) fn profile_rules<'d>(node: Node<'d>, findings: &mut Findings) -> Vec<RuleSpec<'d>> {
+pub(super) fn profile_rules<'d>(
+    node: Node<'d>,
+    stored: bool,
+    findings: &mut Findings,
+) -> Vec<RuleSpec<'d>> {
     let sort = Sort {
         global: true,
         staged: false,
+        stored,
     };
     rules(node, Direction::Egress, sort, findings)
 }

@@ -6,7 +6,7 @@ use policy_model::{HttpMatch, NamedPort, Protocol};
 use super::http;
 use crate::Context;
 use crate::codes::{self, Code};
-use crate::decode::{Findings, Unknown};
+use crate::decode::{Findings, Unknown, digits};
 use crate::yaml::{Node, Typed};
 
 /// LIMIT: Cilium's `maxPorts` of one port rule.
@@ -459,13 +459,11 @@ fn decode_port(
 
 /// A port's number as Go's `ParseUint` with base 0 reads it: a leading zero makes it octal.
 fn decode_number(text: &str, node: Node<'_>, findings: &mut Findings) -> Option<u16> {
-    let octal = text
-        .strip_prefix('0')
-        .filter(|rest| !rest.is_empty())
-        .map(|rest| u16::from_str_radix(rest, 8));
+    let octal = text.strip_prefix('0').filter(|rest| !rest.is_empty());
     let number = match octal {
-        None => return text.parse().ok(),
-        Some(number) => number.ok()?,
+        None => return digits(text),
+        Some(rest) if rest.starts_with('+') => return None,
+        Some(rest) => u16::from_str_radix(rest, 8).ok()?,
     };
     findings.report_help(
         codes::YAML_SURPRISING_NUMBER,

@@ -149,10 +149,32 @@ fn not_selector_pins_the_namespace() {
     assert_eq!(codes(&everywhere.diagnostics), Vec::<&str>::new());
 }
 
-#[test]
-fn an_empty_list_of_nets_means_every_address() {
-    let reading = with_rule("{action: Allow, destination: {nets: []}}");
-    assert_eq!(codes(&reading.diagnostics), ["calico-empty-list"]);
+#[test_case("nets: []", "nets"; "blocks")]
+#[test_case("selector: \"\"", "selector"; "a selector")]
+#[test_case("namespaceSelector: \"\"", "namespaceSelector"; "a selector of namespaces")]
+#[test_case("serviceAccounts: {}", "serviceAccounts"; "accounts")]
+#[test_case("serviceAccounts: {names: []}", "serviceAccounts"; "names of accounts")]
+#[test_case("serviceAccounts: {names: [], selector: \"\"}", "serviceAccounts"; "a selector of accounts")]
+#[test_case("domains: []", "domains"; "names")]
+#[test_case("nets: [192.0.2.0/24], ports: []", "ports"; "ports")]
+fn what_is_written_and_empty_means_everything(destination: &str, at: &str) {
+    let rule = |action: &str, more: &str| {
+        let reading = with_rule(&format!(
+            "{{action: {action}, protocol: TCP, destination: {{{destination}{more}}}}}"
+        ));
+        let found = reading.diagnostics.into_iter();
+        found
+            .map(|diagnostic| (diagnostic.code, diagnostic.origin.path.to_string()))
+            .collect::<Vec<_>>()
+    };
+    let path = format!("spec.egress[0].destination.{at}");
+    assert_eq!(rule("Allow", ""), [("calico-empty-list", path)]);
+    assert_eq!(rule("Deny", ""), []);
+    if at == "ports" {
+        assert_eq!(rule("Allow", ", notPorts: [80]"), []);
+    } else if at != "selector" {
+        assert_eq!(rule("Allow", ", selector: has(a)"), []);
+    }
 }
 
 #[test]

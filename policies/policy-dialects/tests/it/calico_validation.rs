@@ -35,6 +35,9 @@ fn refused(text: &str, code: &str) {
 #[test_case("{action: Allow, protocol: TCP, destination: {ports: [\"90:80\"]}}", "calico-port"; "a range the wrong way round")]
 #[test_case("{action: Allow, protocol: TCP, destination: {ports: [65536]}}", "calico-port"; "a port too large")]
 #[test_case("{action: Allow, protocol: TCP, destination: {ports: [\"80-90\", \"a b\"]}}", "calico-port"; "a name with a blank")]
+#[test_case("{action: Allow, protocol: TCP, destination: {ports: [\"+80\"]}}", "calico-port"; "a port with a sign")]
+#[test_case("{action: Allow, protocol: TCP, destination: {ports: [\"+80:90\"]}}", "calico-port"; "a range with a sign")]
+#[test_case("{action: Allow, protocol: \"+6\"}", "invalid-value"; "a protocol with a sign")]
 #[test_case("{action: Allow, icmp: {type: 8}}", "calico-icmp"; "icmp without protocol")]
 #[test_case("{action: Allow, protocol: TCP, icmp: {type: 8}}", "calico-icmp"; "icmp of tcp")]
 #[test_case("{action: Allow, protocol: ICMP, icmp: {code: 0}}", "calico-icmp"; "a code without type")]
@@ -44,6 +47,8 @@ fn refused(text: &str, code: &str) {
 #[test_case("{action: Allow, protocol: ICMP, ipVersion: 6}", "calico-icmp"; "icmp of the other family")]
 #[test_case("{action: Allow, notProtocol: 58, ipVersion: 4}", "calico-icmp"; "icmpv6 of the other family")]
 #[test_case("{action: Allow, destination: {nets: [192.0.2.0]}}", "calico-nets"; "an address without length")]
+#[test_case("{action: Allow, destination: {nets: [192.0.2.1/24]}}", "calico-nets"; "bits beyond the prefix")]
+#[test_case("{action: Allow, source: {notNets: [\"2001:db8::1/64\"]}}", "calico-nets"; "bits beyond an excluded prefix")]
 #[test_case("{action: Allow, destination: {nets: [192.0.2.0/24, \"2001:db8::/32\"]}}", "calico-nets"; "both families")]
 #[test_case("{action: Allow, source: {notNets: [\"2001:db8::/32\"]}, destination: {nets: [192.0.2.0/24]}}", "calico-nets"; "both families at both ends")]
 #[test_case("{action: Allow, ipVersion: 6, destination: {nets: [192.0.2.0/24]}}", "calico-nets"; "a block of the other family")]
@@ -109,7 +114,7 @@ fn global_policies(spec: &str, code: &str) {
 #[test_case("Tier", "{name: default}", "order: 5", "calico-tier"; "another order of the default tier")]
 #[test_case("Tier", "{name: kube-admin}", "order: 1000", "calico-tier"; "another end of the admin tier")]
 #[test_case("Tier", "{name: a}", "defaultAction: Allow", "invalid-value"; "a tier that ends in allow")]
-#[test_case("NetworkSet", "{name: a}", "nets: [192.0.2.1]", "calico-nets"; "an address in a set")]
+#[test_case("NetworkSet", "{name: a}", "nets: [192.0.2.256]", "calico-nets"; "no address in a set")]
 #[test_case("NetworkSet", "{name: a}", "allowedEgressDomains: [\"*\"]", "calico-domain"; "every name in a set")]
 #[test_case("NetworkSet", "{name: a, labels: {projectcalico.org/namespace: b}}", "nets: []", "calico-label"; "a label that calico gives")]
 #[test_case("NetworkSet", "{name: a}", "nets: []\nnotNets: []", "unknown-field"; "an unknown field in a set")]
@@ -122,6 +127,56 @@ fn global_policies(spec: &str, code: &str) {
 #[test_case("StagedNetworkPolicy", "{name: a}", "stagedAction: Remove", "invalid-value"; "an unknown staged action")]
 fn other_objects(kind: &str, metadata: &str, spec: &str, code: &str) {
     refused(&object(kind, metadata, spec), code);
+}
+
+#[test]
+fn bits_beyond_a_prefix_are_dropped_where_no_server_refuses_them() {
+    let stored = "apiVersion: crd.projectcalico.org/v1\nkind: NetworkPolicy\nmetadata: {name: default.p, namespace: shop}\nspec:\n  types: [Egress]\n  selector: all()\n  egress: [{action: Allow, destination: {nets: [192.0.2.1/24]}}]\n";
+    let set = object(
+        "NetworkSet",
+        "{name: a, namespace: shop}",
+        "nets: [192.0.2.1/24]",
+    );
+    for text in [stored, &set] {
+        let diagnostics = reading(text).diagnostics;
+        assert_eq!(codes(&diagnostics), ["cidr-host-bits"], "{text}");
+    }
+}
+
+#[test]
+fn an_address_alone_is_a_block_in_a_set() {
+    let sets = ["NetworkSet", "GlobalNetworkSet"].map(|kind| {
+        let reading = reading(&object(
+            kind,
+            if kind == "NetworkSet" {
+                "{name: a, namespace: shop}"
+            } else {
+                "{name: a}"
+            },
+            "nets: [192.0.2.1, \"2001:db8::1\", 198.51.100.0/24]",
+        ));
+        assert!(reading.diagnostics.is_empty(), "{:?}", reading.diagnostics);
+        let mut sets = reading.cluster.network_sets.into_values();
+        let nets = sets.next().expect("a set").nets;
+        nets.iter().map(ToString::to_string).collect::<Vec<_>>()
+    });
+    for set in sets {
+        assert_eq!(set, ["192.0.2.1/32", "2001:db8::1/128", "198.51.100.0/24"]);
+    }
+}
+
+#[test]
+fn an_order_that_is_no_number_is_not_called_one() {
+    for order in [".nan", ".inf", "-.inf"] {
+        let reading = reading(&namespaced(&format!("order: {order}")));
+        let [diagnostic] = reading.diagnostics.as_slice() else {
+            panic!("{:?}", reading.diagnostics)
+        };
+        assert_eq!(
+            (diagnostic.code, diagnostic.message.as_str()),
+            ("wrong-type", "not a finite number")
+        );
+    }
 }
 
 #[test]

@@ -385,6 +385,8 @@ fn peers_beside_one_that_is_closed_still_hold() {
 #[test_case("toFQDNs: [{matchName: a.example}]\n  toCIDR: [192.0.2.0/24]", "cilium-l3-combination"; "names and blocks")]
 #[test_case("toPorts: [{ports: [{port: 443}]}]", "wrong-type"; "a port without quotes")]
 #[test_case("toPorts: [{ports: [{port: \"443\", protocol: tcp}]}]", "invalid-value"; "a protocol in small letters")]
+#[test_case("toPorts: [{ports: [{port: \"+80\"}]}]", "cilium-port"; "a port with a sign")]
+#[test_case("toPorts: [{ports: [{port: \"0+7\"}]}]", "cilium-port"; "an octal port with a sign")]
 #[test_case("toPorts: [{ports: [{port: \"53\", endPort: 54}], rules: {dns: [{matchName: a.example}]}}]", "cilium-port"; "names on a range")]
 #[test_case("toPorts: [{ports: [{port: \"0\"}], rules: {dns: [{matchName: a.example}]}}]", "cilium-port"; "names on every port")]
 fn refused(entry: &str, code: &str) {

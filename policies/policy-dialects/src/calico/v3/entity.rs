@@ -4,7 +4,7 @@ use ipnet::IpNet;
 use crate::cidr;
 use crate::codes;
 use crate::decode::{At, Findings, Unknown};
-use crate::yaml::{Node, Shape};
+use crate::yaml::{Node, Shape, Typed};
 
 use super::super::domains;
 use super::super::selector::Selector;
@@ -53,7 +53,7 @@ impl<'d> EntitySpec<'d> {
         let mut take_nets = |key| {
             fields
                 .take(key)
-                .map_or_else(Vec::new, |node| nets(node, findings))
+                .map_or_else(Vec::new, |node| nets(node, sort, findings))
         };
         let (nets, not_nets) = (take_nets("nets"), take_nets("notNets"));
         let mut take_ports = |key| {
@@ -177,7 +177,7 @@ fn says_nothing(node: Node<'_>) -> bool {
     }
 }
 
-fn nets<'d>(node: Node<'d>, findings: &mut Findings) -> Vec<At<'d, IpNet>> {
+fn nets<'d>(node: Node<'d>, sort: Sort, findings: &mut Findings) -> Vec<At<'d, IpNet>> {
     let items = findings.list(node).unwrap_or_default();
     if items.len() > MAX_NETS {
         findings.report(
@@ -189,6 +189,22 @@ fn nets<'d>(node: Node<'d>, findings: &mut Findings) -> Vec<At<'d, IpNet>> {
     items
         .into_iter()
         .filter_map(|node| {
+            // Of what its own storage holds, Calico drops those bits; its servers refuse them.
+            if let (Some(Typed::Str(text)), false) = (node.typed(), sort.stored)
+                && let Some(net) = cidr::with_host_bits(text)
+            {
+                findings.report_help(
+                    codes::CALICO_NETS,
+                    node,
+                    format!("`{text}` has bits set beyond its prefix"),
+                    format!(
+                        "write `{}`, or /{} for the one address",
+                        net.trunc(),
+                        net.max_prefix_len()
+                    ),
+                );
+                return None;
+            }
             let value = cidr::decode(node, codes::CALICO_NETS, findings)?;
             Some(At { value, node })
         })

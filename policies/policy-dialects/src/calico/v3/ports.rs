@@ -1,7 +1,7 @@
 use policy_model::Protocol;
 
 use crate::codes;
-use crate::decode::{At, Findings};
+use crate::decode::{At, Findings, digits};
 use crate::yaml::{Node, Typed};
 
 /// LIMIT: `maxItems` of `ports` and `notPorts` in the CRDs.
@@ -50,9 +50,9 @@ pub(in super::super) fn protocol<'d>(
     ];
     let number = match node.typed() {
         Some(Typed::Int(number)) => Some(number),
-        Some(Typed::Str(text)) => match text.parse() {
-            Ok(number) => Some(number),
-            Err(_) => return findings.word(node, NAMES),
+        Some(Typed::Str(text)) => match digits(text) {
+            Some(number) => Some(number),
+            None => return findings.word(node, NAMES),
         },
         None | Some(Typed::Null | Typed::Bool(_) | Typed::Float(_)) => None,
     };
@@ -95,13 +95,13 @@ fn port<'d>(node: Node<'d>, findings: &mut Findings) -> Option<PortSpec<'d>> {
 }
 
 fn read(text: &str) -> Option<PortSpec<'_>> {
-    if let Ok(port) = text.parse() {
+    if let Some(port) = digits(text) {
         return Some(single(port));
     }
     if let Some((first, last)) = text.split_once(':') {
         return Some(PortSpec::Range {
-            first: first.parse().ok()?,
-            last: last.parse().ok()?,
+            first: digits(first)?,
+            last: digits(last)?,
         });
     }
     let named = (1..=MAX_NAME).contains(&text.len())
