@@ -117,6 +117,9 @@ impl Selects {
 
 impl Subject {
     pub fn selects(&self, workload: &Workload) -> Selects {
+        if workload.no_identity {
+            return Selects::from_bool(*self == Self::All);
+        }
         match self {
             Self::All => Selects::Yes,
             Self::Kubernetes(subject) => subject.selects(&workload.pod, workload.command),
@@ -299,6 +302,33 @@ mod tests {
     fn a_command_is_selected_by_an_empty_selector() {
         let subject = pods(LabelSelector::default());
         assert_eq!(subject.selects(&Workload::command()), Selects::Yes);
+    }
+
+    #[test]
+    fn who_has_no_identity_is_selected_by_what_selects_everybody() {
+        let nobody = Workload::without_identity();
+        assert_eq!(Subject::All.selects(&nobody), Selects::Yes);
+        let labelled = LabelSelector {
+            match_labels: Labels::from([("app".into(), "web".into())]),
+            ..LabelSelector::default()
+        };
+        for subject in [
+            pods(LabelSelector::default()),
+            pods(labelled),
+            Subject::Kubernetes(KubernetesSubject {
+                namespaces: Some(LabelSelector::default()),
+                ..KubernetesSubject::default()
+            }),
+            Subject::Endpoints(Expression::All),
+            Subject::Nodes(LabelSelector::default()),
+            Subject::HostEndpoint("n1-eth0".into()),
+            Subject::Plain(PlainSubject {
+                command: Some(false),
+                ..PlainSubject::default()
+            }),
+        ] {
+            assert_eq!(subject.selects(&nobody), Selects::No, "{subject:?}");
+        }
     }
 
     #[test]

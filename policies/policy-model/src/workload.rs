@@ -20,6 +20,9 @@ pub struct Workload {
     /// Path below the cgroup root, with the leading slash.
     pub cgroup: Option<Arc<str>>,
     pub container: Option<Container>,
+    /// Nothing but its address is known, and that it is nothing a subject could describe: no pod, no node, no process of this
+    /// machine. Only policies for every workload select it.
+    pub no_identity: bool,
     /// The host endpoint of Calico's that holds it, where it is in its node's network.
     pub host_endpoint: Option<HostIdentity>,
 }
@@ -128,6 +131,14 @@ impl Workload {
         Self {
             pod,
             host_endpoint,
+            ..Self::default()
+        }
+    }
+
+    /// Somebody of whom only the address is known.
+    pub fn without_identity() -> Self {
+        Self {
+            no_identity: true,
             ..Self::default()
         }
     }

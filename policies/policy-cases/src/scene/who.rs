@@ -51,7 +51,7 @@ impl Scene {
                 cgroup: Some(Arc::clone(cgroup)),
                 ..Workload::default()
             },
-            FromSpec::Ip(_) => Workload::default(),
+            FromSpec::Ip(_) => Workload::without_identity(),
         })
     }
 
