@@ -117,6 +117,18 @@ impl Name {
         &*self.0 == "."
     }
 
+    /// Whether a program can look it up as a host: only letters, digits, `-` and `_` in its labels, and no number at the
+    /// end, which would make it an address (WHATWG URL, "ends in a number"). A pattern stands for many names and is none.
+    pub fn is_host(&self) -> bool {
+        let plain = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_');
+        let number = |label: &str| label.bytes().all(|octet| octet.is_ascii_digit());
+        self.labels().all(|label| label.bytes().all(plain))
+            && self
+                .labels()
+                .next_back()
+                .is_some_and(|label| !number(label))
+    }
+
     /// Whether this is `zone` itself or a name below it.
     pub fn is_under(&self, zone: &Self) -> bool {
         zone.is_root() || self == zone || self.is_below(zone)
@@ -307,6 +319,18 @@ mod tests {
     #[test_case("*.c" => "*.c."; "star is an ordinary octet of a name")]
     fn parse_gives_the_canonical_text(text: &str) -> String {
         Name::parse(text).expect("a name").as_str().to_owned()
+    }
+
+    #[test_case("a" => true; "one label")]
+    #[test_case("_dns.a-1.example." => true; "an underscore and a dash")]
+    #[test_case("1.example" => true; "a number at the start")]
+    #[test_case("." => false; "the root")]
+    #[test_case("*.example" => false; "a pattern")]
+    #[test_case("a b.example" => false; "a space")]
+    #[test_case("1.2.3" => false; "a part of an address")]
+    #[test_case("fe80::1%eth0" => false; "an address with a zone")]
+    fn hosts_are_what_programs_look_up(text: &str) -> bool {
+        Name::parse(text).expect("a name").is_host()
     }
 
     #[test_case("", "a name cannot be empty (the root is `.`)"; "empty")]

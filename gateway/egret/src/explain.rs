@@ -39,6 +39,9 @@ const DENIED: u8 = 1;
 /// There is no answer.
 const NOT_JUDGED: u8 = 2;
 
+/// Why a host without an address is not reached, whatever the policies say.
+const NO_ADDRESS: &str = "no answer to the name holds an address";
+
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 enum ExplainError {
@@ -111,7 +114,7 @@ struct Answer {
     destination: Destination,
     /// The look-up, where names are filtered.
     question: Option<ObservedQuery>,
-    /// Each address of the destination, with its story in both rulings.
+    /// Each address of the destination, with its story in both rulings; none of a host whose answers hold none.
     flows: Vec<FlowAnswer>,
     /// No answer was given for the host: its address is made up.
     fresh: bool,
@@ -135,28 +138,32 @@ struct FlowAnswer {
 }
 
 impl Answer {
+    /// What holds where nothing is denied: a host whose answers hold no address is not reached.
+    const fn at_best(&self) -> Verdict {
+        if self.flows.is_empty() {
+            Verdict::Deny
+        } else {
+            Verdict::Allow
+        }
+    }
+
     /// What a program sees: the name may be asked, and every address may be reached.
     fn verdict(&self) -> Verdict {
-        let asked = self
-            .question
-            .as_ref()
-            .map_or(Verdict::Allow, |question| question.verdict);
-        self.flows
-            .iter()
-            .map(|flow| flow.enforced.verdict)
-            .fold(asked, Verdict::max)
+        let asked = self.question.as_ref().map(|question| question.verdict);
+        let reached = self.flows.iter().map(|flow| flow.enforced.verdict);
+        asked
+            .into_iter()
+            .chain(reached)
+            .fold(self.at_best(), Verdict::max)
     }
 
     fn would(&self) -> Verdict {
-        let asked = self
-            .question
-            .as_ref()
-            .and_then(|question| question.would)
-            .unwrap_or(Verdict::Allow);
-        self.flows
-            .iter()
-            .map(|flow| flow.proposed.verdict)
-            .fold(asked, Verdict::max)
+        let asked = self.question.as_ref().and_then(|question| question.would);
+        let reached = self.flows.iter().map(|flow| flow.proposed.verdict);
+        asked
+            .into_iter()
+            .chain(reached)
+            .fold(self.at_best(), Verdict::max)
     }
 
     /// The flow that decides: the first that has the verdict.
@@ -213,7 +220,9 @@ fn explain(args: &ExplainArgs) -> Result<Answer, ExplainError> {
         destination,
         question,
         // The names of Services stand for them, whether or not anybody has asked.
-        fresh: trial.fresh.is_some() && flows.iter().all(|flow| flow.object.is_none()),
+        fresh: trial.fresh.is_some()
+            && !flows.is_empty()
+            && flows.iter().all(|flow| flow.object.is_none()),
         flows,
         diagnostics: all,
         places,

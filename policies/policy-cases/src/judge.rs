@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use dns_names::{Name, Rcode};
 use policy_engine::{Reason, Verdict};
 use policy_model::{Diagnostic, ObjectRef};
 
@@ -85,13 +86,14 @@ pub fn judge(scene: &Scene, test: &Test, engine: &mut dyn Engine) -> TestResult 
         }
     };
     let wrong = match (&test.check, &observed) {
+        (Check::Flow(flow), Observed::Flow(seen)) if trial.has_no_address() => {
+            judge_no_address(&flow.expect, seen, &mut result)
+        }
         (Check::Flow(flow), Observed::Flow(seen)) => judge_flow(&flow.expect, seen, &mut result),
         (Check::Query(query), Observed::Query(seen)) => {
             let mut wrong = judge_query(&query.expect, seen, &mut result);
-            if let (Some(expected), Some(got)) = (query.rcode, seen.rcode)
-                && expected != got
-            {
-                wrong.push(format!("expected rcode {expected}, got {got}"));
+            if let Some(expected) = query.rcode {
+                wrong.extend(judge_rcode(expected, seen, scene, &query.name));
             }
             wrong
         }
@@ -157,9 +159,55 @@ fn judge_flow(expect: &Expect, seen: &ObservedFlow, result: &mut TestResult) -> 
     wrong
 }
 
+/// A host that has no address is not reached, whatever the policies say; where they refuse its name, they decide.
+fn judge_no_address(expect: &Expect, seen: &ObservedFlow, result: &mut TestResult) -> Vec<String> {
+    if let Some(question) = &seen.question
+        && question.verdict == Verdict::Deny
+    {
+        return judge_query(expect, question, result);
+    }
+    let by = By {
+        who: Who::Default,
+        text: "no answer to the name holds an address".to_owned(),
+        tier: None,
+    };
+    note(result, Verdict::Deny, Some(Verdict::Deny), Some(&by));
+    differences(expect, Verdict::Deny, Some(Verdict::Deny), None, Some(&by))
+}
+
 fn judge_query(expect: &Expect, seen: &ObservedQuery, result: &mut TestResult) -> Vec<String> {
     note(result, seen.verdict, seen.would, seen.by.as_ref());
     differences(expect, seen.verdict, seen.would, seen.how, seen.by.as_ref())
+}
+
+/// The code of the answer: Egret's own, or, of a question that went on, that of the answer that was seen.
+fn judge_rcode(
+    expected: Rcode,
+    seen: &ObservedQuery,
+    scene: &Scene,
+    name: &Name,
+) -> Option<String> {
+    let of_server = || {
+        let answers = scene.file.responses.iter();
+        let answers = answers.filter(|answer| answer.query == *name);
+        let codes: Vec<Rcode> = answers.map(|answer| answer.rcode).collect();
+        // A name without an answer has a fresh address.
+        match codes.as_slice() {
+            [] => Rcode::NOERROR,
+            codes if codes.contains(&expected) => expected,
+            [first, ..] => *first,
+        }
+    };
+    let got = match (seen.rcode, seen.verdict) {
+        (Some(own), _) => own,
+        (None, Verdict::Allow) => of_server(),
+        (None, Verdict::Deny) => {
+            return Some(format!(
+                "expected rcode {expected}, got no answer: the server is not reached"
+            ));
+        }
+    };
+    (got != expected).then(|| format!("expected rcode {expected}, got {got}"))
 }
 
 fn note(result: &mut TestResult, got: Verdict, would: Option<Verdict>, by: Option<&By>) {

@@ -1,3 +1,4 @@
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use policy_model::Protocol;
@@ -11,6 +12,8 @@ pub enum Need {
     Object { what: &'static str, name: String },
     #[error("{what} `{name}` has no address in the world")]
     Address { what: &'static str, name: String },
+    #[error("`{name}` has not the address {ip}: no answer to it in `dns` says so")]
+    HostAddress { name: String, ip: IpAddr },
     #[error("Service `{name}` has no port {port}/{protocol} in the world")]
     ServicePort {
         name: String,

@@ -5,7 +5,7 @@ use policy_engine::{Explanation, Miss, Reason, RuleReason, TierOutcome, Verdict}
 use policy_model::DenyStyle;
 use serde::Serialize;
 
-use super::{Answer, ExplainError, FlowAnswer, text};
+use super::{Answer, ExplainError, FlowAnswer, NO_ADDRESS, text};
 use crate::render::{self, DiagnosticJson, ObjectJson, UnreadableJson};
 
 pub(super) fn answer(answer: &Answer) -> String {
@@ -30,7 +30,14 @@ pub(super) fn answer(answer: &Answer) -> String {
         made_up: answer.fresh,
         reason: match (refused, deciding) {
             (None, Some(story)) => Some(ReasonJson::from(&story.reason)),
-            (Some(_), _) | (None, None) => None,
+            (None, None) => Some(ReasonJson {
+                code: "no-address",
+                text: NO_ADDRESS.to_owned(),
+                tier: None,
+                rule: None,
+                policies: Vec::new(),
+            }),
+            (Some(_), _) => None,
         },
         question: answer.question.as_ref().map(|question| QuestionJson {
             verdict: question.verdict.as_str(),

@@ -120,17 +120,13 @@ impl fmt::Display for To {
     }
 }
 
-/// What a program can look up: a pattern stands for many names and is none, a number at the end means an address (WHATWG
-/// URL, "ends in a number"), and what is left of an address with a zone is not a name either.
+/// What a program can look up; what is left of an address with a zone is not a name either.
 fn host(text: &str) -> Result<Name, DestinationError> {
     let name = Name::parse(text).map_err(|source| DestinationError::To {
         text: text.to_owned(),
         source,
     })?;
-    let plain = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_' | b'.');
-    let last = name.without_dot().rsplit('.').next().unwrap_or_default();
-    let number = !last.is_empty() && last.bytes().all(|octet| octet.is_ascii_digit());
-    if number || !name.without_dot().bytes().all(plain) {
+    if !name.is_host() {
         return Err(DestinationError::NotAHost {
             text: text.to_owned(),
         });

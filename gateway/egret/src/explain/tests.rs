@@ -105,6 +105,33 @@ fn a_name_that_may_not_be_asked_is_denied_for_that() {
     assert!(text.contains("NXDOMAIN"), "{text}");
 }
 
+#[test_case("{query: gone.example.com, rcode: NXDOMAIN}"; "no such name")]
+#[test_case("{query: gone.example.com, answers: []}"; "no answer")]
+#[test_case("{query: gone.example.com, answers: [{type: CNAME, data: a.example.net, ttl: 60}]}"; "an alias of nothing")]
+fn a_name_without_an_address_is_not_reached_at_a_made_up_one(response: &str) {
+    let answer = explain_with(
+        &[
+            ("ci.yaml", POLICY),
+            ("dns.yaml", &format!("- {response}\n")),
+        ],
+        "--policy @ci.yaml --dns @dns.yaml --to gone.example.com --port 443",
+    )
+    .unwrap();
+    assert_eq!(
+        (answer.verdict(), answer.would(), answer.fresh),
+        (Verdict::Deny, Verdict::Deny, false)
+    );
+    let text = told(&answer);
+    assert!(
+        text.contains(
+            "  because   no answer to the name holds an address\n  look-up   may be asked: "
+        ),
+        "{text}"
+    );
+    let json = json::answer(&answer);
+    assert!(json.contains("\"code\": \"no-address\""), "{json}");
+}
+
 #[test]
 fn icmp_is_asked_by_type() {
     assert_eq!(

@@ -10,7 +10,7 @@ use policy_engine::{
 use policy_model::{Level, ObjectRef, Time};
 
 use super::question::To;
-use super::{Answer, FlowAnswer};
+use super::{Answer, FlowAnswer, NO_ADDRESS};
 use crate::render::{Look, visible};
 
 pub(super) fn answer(answer: &Answer, look: Look) -> String {
@@ -110,6 +110,8 @@ fn because(out: &mut String, answer: &Answer, look: Look) {
         return;
     }
     let Some(flow) = answer.deciding() else {
+        row(out, "because", NO_ADDRESS);
+        look_up(out, answer);
         return;
     };
     let story = &flow.enforced;
@@ -182,6 +184,10 @@ fn because(out: &mut String, answer: &Answer, look: Look) {
     {
         row(out, "nearest", &nearest);
     }
+    look_up(out, answer);
+}
+
+fn look_up(out: &mut String, answer: &Answer) {
     if let Some(question) = &answer.question
         && let Some(by) = &question.by
     {

@@ -7,7 +7,7 @@ use policy_dialects::decode::{Findings, listed};
 use policy_dialects::yaml::{Node, Shape};
 use policy_model::Labels;
 
-use super::values::decode_name;
+use super::values::decode_host;
 
 /// `from`: who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -162,7 +162,7 @@ impl ToSpec {
         };
         match (host, ip, pod, service, node_name) {
             (Some(host), ip, None, None, None) => Some(Self::Host {
-                name: decode_name(host, findings)?,
+                name: decode_host(host, findings)?,
                 ip,
             }),
             (None, Some(ip), None, None, None) => Some(Self::Ip(ip)),

@@ -3,15 +3,17 @@ use std::sync::Arc;
 
 use dns_names::{Name, Rcode, RecordType};
 use policy_dialects::codes;
-use policy_dialects::decode::{Fields, Findings};
+use policy_dialects::decode::{At, Fields, Findings, did_you_mean};
 use policy_dialects::yaml::{Node, Typed};
 use policy_engine::Verdict;
-use policy_model::{DenyStyle, Origin, Protocol};
+use policy_model::{DenyStyle, Level, Origin, Protocol};
 
 use super::responses::{ServerSpec, decode_server};
 use super::settings::SettingsSpec;
 use super::subject::{FromSpec, ToSpec, decode_ip};
-use super::values::{decode_name, decode_number, decode_rcode, decode_seconds, required};
+use super::values::{
+    decode_host, decode_name, decode_number, decode_rcode, decode_seconds, required,
+};
 
 mod matrix;
 
@@ -369,7 +371,7 @@ impl LearnedTest {
     ) -> Option<Self> {
         let mut fields = findings.fields(learned)?;
         let host = required(fields.take("host"), "host", learned, findings)
-            .and_then(|node| decode_name(node, findings));
+            .and_then(|node| decode_host(node, findings));
         let from = decode_from(fields.take("from"), findings);
         fields.finish(findings, codes::UNKNOWN_FIELD);
         let expect = required(outer.take("expect"), "expect", node, findings)?;
@@ -406,17 +408,23 @@ impl DiagnosticTest {
         outer: &mut Fields<'_>,
         findings: &mut Findings,
     ) -> Option<Self> {
-        let reported = match outer.take("expect") {
-            Some(node) => {
-                findings
-                    .word(node, &[("reported", true), ("absent", false)])?
-                    .value
-            }
-            None => true,
+        let expect = match outer.take("expect") {
+            Some(node) => Some(findings.word(node, &[("reported", true), ("absent", false)])?),
+            None => None,
         };
         if let Some(Typed::Str("none")) = diagnostic.typed() {
+            if let Some(At { value: true, node }) = expect {
+                findings.report_help(
+                    codes::INVALID_VALUE,
+                    node,
+                    "`diagnostic: none` expects that none is reported",
+                    "leave `expect` out",
+                );
+                return None;
+            }
             return Some(Self::None);
         }
+        let reported = expect.is_none_or(|expect| expect.value);
         if diagnostic.is_null() {
             findings.report_help(
                 codes::INVALID_VALUE,
@@ -427,20 +435,26 @@ impl DiagnosticTest {
             return None;
         }
         let mut fields = findings.fields(diagnostic)?;
-        let mut text = |key| {
-            let node = fields.take(key)?;
-            findings
-                .string(node)
-                .map(|text| Arc::<str>::from(text.value))
-        };
-        let (code, level, object) = (text("code"), text("level"), text("object"));
+        // What no diagnostic can have is a slip: a test that expects it to be absent would always pass.
+        let known: Vec<&'static str> = codes::ALL.iter().map(|code| code.id).collect();
+        let code = fields
+            .take("code")
+            .map(|node| decode_known(node, "code", &known, findings));
+        let levels = [Level::Refused, Level::Closed, Level::Lint].map(Level::as_str);
+        let level = fields
+            .take("level")
+            .map(|node| decode_known(node, "level", &levels, findings));
+        let object = fields
+            .take("object")
+            .and_then(|node| findings.string(node))
+            .map(|text| Arc::<str>::from(text.value));
         let line = fields
             .take("line")
             .and_then(|node| decode_number(node, "line", findings));
         fields.finish(findings, codes::UNKNOWN_FIELD);
         Some(Self::Some {
-            code,
-            level,
+            code: code.map_or(Some(None), |code| code.map(Some))?,
+            level: level.map_or(Some(None), |level| level.map(Some))?,
             object,
             line,
             reported,
@@ -527,6 +541,26 @@ pub(super) fn decode_port(node: Node<'_>, findings: &mut Findings) -> Option<u16
         );
     }
     port
+}
+
+/// One of the words there are for a part of a diagnostic.
+fn decode_known(
+    node: Node<'_>,
+    what: &str,
+    known: &[&'static str],
+    findings: &mut Findings,
+) -> Option<Arc<str>> {
+    let text = findings.string(node)?.value;
+    if known.contains(&text) {
+        return Some(text.into());
+    }
+    findings.report_help(
+        codes::INVALID_VALUE,
+        node,
+        format!("no diagnostic has the {what} `{text}`"),
+        did_you_mean(text, known).unwrap_or_else(|| "`egret check -o json` prints them".into()),
+    );
+    None
 }
 
 /// An echo request where nothing is said.

@@ -32,6 +32,21 @@ pub(super) fn decode_name(node: Node<'_>, findings: &mut Findings) -> Option<Nam
     }
 }
 
+/// A name that a program looks up: anything else is reached by nobody, so a test that expects a deny of it would always pass.
+pub(super) fn decode_host(node: Node<'_>, findings: &mut Findings) -> Option<Name> {
+    let name = decode_name(node, findings)?;
+    if name.is_host() {
+        return Some(name);
+    }
+    findings.report_help(
+        codes::INVALID_VALUE,
+        node,
+        format!("`{}` is no name of a host", name.without_dot()),
+        "letters, digits, dashes and dots; a pattern is none, and an address is written as `ip`",
+    );
+    None
+}
+
 pub(super) fn decode_seconds(node: Node<'_>, findings: &mut Findings) -> Option<u32> {
     decode_number(node, "number of seconds", findings)
 }

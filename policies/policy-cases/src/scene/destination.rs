@@ -16,6 +16,7 @@ const FRESH_TTL: u32 = 60;
 pub(super) struct Destination {
     /// The look-up, where a program makes one.
     pub(super) question: Option<Question>,
+    /// None of a host whose answers hold none.
     pub(super) addresses: Vec<IpAddr>,
     /// An answer beside the scene's: of a host that has none.
     pub(super) fresh: Option<Response>,
@@ -44,7 +45,7 @@ impl Scene {
         match &flow.to {
             // The address of a pod, node or Service is that object, because the engine judges addresses.
             ToSpec::Ip(ip) => Ok(Destination::of_addresses(vec![*ip])),
-            ToSpec::Host { name, ip } => Ok(self.host(name, *ip, now, flow.established)),
+            ToSpec::Host { name, ip } => self.host(name, *ip, now, flow.established),
             ToSpec::Pod { namespace, name } => {
                 let id = (Arc::clone(namespace), Arc::clone(name));
                 let pod = cluster.pods.get(&id).ok_or(Need::Pod {
@@ -86,69 +87,28 @@ impl Scene {
         }
     }
 
-    /// A host: what a program sees that looks it up.
-    fn host(&self, name: &Name, ip: Option<IpAddr>, now: Time, established: bool) -> Destination {
-        let mut fresh = None;
-        let (asked, mut addresses) = self.addresses_of(name, now, established, &mut fresh);
-        if let Some(ip) = ip {
-            addresses = vec![ip];
-        }
-        let record_type = match addresses.first() {
-            Some(IpAddr::V6(_)) => RecordType::AAAA,
-            Some(IpAddr::V4(_)) | None => RecordType::A,
-        };
-        Destination {
-            question: asked.then(|| Question {
-                name: name.clone(),
-                record_type,
-            }),
-            addresses,
-            fresh,
-        }
-    }
-
-    /// The addresses a program would use for a host, and whether it asks a known resolver for them.
-    fn addresses_of(
+    /// A host: what a program sees that looks it up; with `ip`, at that one of its addresses.
+    fn host(
         &self,
-        host: &Name,
+        name: &Name,
+        ip: Option<IpAddr>,
         now: Time,
         established: bool,
-        fresh: &mut Option<Response>,
-    ) -> (bool, Vec<IpAddr>) {
-        let seen: Vec<&Response> = self
+    ) -> Result<Destination, Need> {
+        // One that says there is no address is an answer: nothing is made up beside it.
+        let answers = self.file.responses.iter();
+        let answers = answers.filter(|answer| answer.query == *name);
+        let trusted: Vec<bool> = answers.map(|answer| answer.trusted).collect();
+        let fresh = trusted
+            .is_empty()
+            .then(|| self.fresh_response(name, ip, now));
+        let seen = self
             .responses
             .iter()
-            .filter(|response| response.resolution.chain.first() == Some(host))
-            .collect();
-        if seen
-            .iter()
-            .all(|response| response.resolution.addresses.is_empty())
-        {
-            let own = self.service_named(host).map(addresses_of_service);
-            let addresses = own
-                .filter(|addresses| !addresses.is_empty())
-                .unwrap_or_else(|| vec![self.unused_address(host)]);
-            *fresh = Some(Response {
-                resolution: Resolution {
-                    chain: vec![host.clone()],
-                    addresses: addresses
-                        .iter()
-                        .map(|ip| dns_names::Address {
-                            ip: *ip,
-                            ttl: FRESH_TTL,
-                        })
-                        .collect(),
-                    strays: Vec::new(),
-                    ttl: Some(FRESH_TTL),
-                },
-                at: now,
-                trusted: true,
-            });
-            return (true, addresses);
-        }
-        let mut live: Vec<IpAddr> = Vec::new();
-        let mut all: Vec<IpAddr> = Vec::new();
-        for response in &seen {
+            .chain(&fresh)
+            .filter(|response| response.resolution.chain.first() == Some(name));
+        let (mut live, mut all) = (Vec::new(), Vec::new());
+        for response in seen {
             for address in &response.resolution.addresses {
                 all.push(address.ip);
                 if established || now <= expiry(response, address.ttl, &self.settings) {
@@ -157,10 +117,54 @@ impl Scene {
             }
         }
         // Where every lease is over, a program that kept an address still tries it.
-        let mut addresses = if live.is_empty() { all } else { live };
+        let mut addresses = if live.is_empty() { all.clone() } else { live };
         addresses.sort_unstable();
         addresses.dedup();
-        (seen.iter().any(|response| response.trusted), addresses)
+        if let Some(ip) = ip {
+            if !all.iter().any(|of| of.to_canonical() == ip.to_canonical()) {
+                return Err(Need::HostAddress {
+                    name: name.without_dot().to_owned(),
+                    ip,
+                });
+            }
+            addresses = vec![ip];
+        }
+        let record_type = match addresses.first() {
+            Some(IpAddr::V6(_)) => RecordType::AAAA,
+            Some(IpAddr::V4(_)) | None => RecordType::A,
+        };
+        // What a server answered that nobody configured, no known resolver was asked.
+        let asked = fresh.is_some() || trusted.contains(&true);
+        Ok(Destination {
+            question: asked.then(|| Question {
+                name: name.clone(),
+                record_type,
+            }),
+            addresses,
+            fresh,
+        })
+    }
+
+    /// The answer to a host that has none: the addresses of the Service it names, else the one that is asked for, else an
+    /// unused one.
+    fn fresh_response(&self, host: &Name, ip: Option<IpAddr>, now: Time) -> Response {
+        let addresses = match self.service_named(host) {
+            Some(service) => addresses_of_service(service),
+            None => vec![ip.unwrap_or_else(|| self.unused_address(host))],
+        };
+        let addresses = addresses
+            .into_iter()
+            .map(|ip| dns_names::Address { ip, ttl: FRESH_TTL });
+        Response {
+            resolution: Resolution {
+                chain: vec![host.clone()],
+                addresses: addresses.collect(),
+                strays: Vec::new(),
+                ttl: Some(FRESH_TTL),
+            },
+            at: now,
+            trusted: true,
+        }
     }
 
     /// The Service of the world whose name in the cluster's own zone a host is: the cluster's DNS answers that.

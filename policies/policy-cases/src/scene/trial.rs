@@ -26,7 +26,7 @@ pub struct Trial<'s> {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TrialKind {
-    /// A flow to each address, after the question where there is one.
+    /// A flow to each address, after the question where there is one; a host whose answers hold no address has none.
     Flow {
         question: Option<Question>,
         addresses: Vec<IpAddr>,
@@ -146,6 +146,14 @@ impl Trial<'_> {
             TrialKind::Flow { addresses, .. } => {
                 !addresses.is_empty() && addresses.iter().all(|ip| pod.is_own(*ip))
             }
+            TrialKind::Query { .. } | TrialKind::Learned { .. } => false,
+        }
+    }
+
+    /// Whether it is a flow to a host whose answers hold no address.
+    pub const fn has_no_address(&self) -> bool {
+        match &self.kind {
+            TrialKind::Flow { addresses, .. } => addresses.is_empty(),
             TrialKind::Query { .. } | TrialKind::Learned { .. } => false,
         }
     }

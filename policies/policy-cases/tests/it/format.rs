@@ -185,6 +185,13 @@ fn every_key_is_read() {
 #[test_case("tests:\n- {to: {host: a}, port: 1, expect: allow, rcode: NXDOMAIN}", "unknown-field", 2; "a code for a flow")]
 #[test_case("tests:\n- {matrix: {from: [a/b], to: [c/d], port: 1}, expect: {a/b: \"..\"}}", "invalid-value", 2; "a row too long")]
 #[test_case("tests:\n- {diagnostic: }", "invalid-value", 2; "nothing expected")]
+#[test_case("tests:\n- {diagnostic: none, expect: reported}", "invalid-value", 2; "none, reported")]
+#[test_case("tests:\n- {diagnostic: {code: cidr-hostbits}, expect: absent}", "invalid-value", 2; "a code there is none of")]
+#[test_case("tests:\n- {diagnostic: {level: warning}, expect: absent}", "invalid-value", 2; "a level there is none of")]
+#[test_case("tests:\n- {to: {host: a b}, port: 1, expect: deny}", "invalid-value", 2; "no host")]
+#[test_case("tests:\n- {to: {host: '*.example.com'}, port: 1, expect: deny}", "invalid-value", 2; "a pattern for a host")]
+#[test_case("tests:\n- {to: {host: 203.0.113.7}, port: 1, expect: deny}", "invalid-value", 2; "an address for a host")]
+#[test_case("tests:\n- {learned: {host: '*.example.com'}, expect: {addresses: []}}", "invalid-value", 2; "what a pattern learned")]
 fn what_is_wrong_has_a_place(text: &str, code: &str, line: u32) {
     let errors = CaseFile::parse("t.yaml", text).expect_err(text);
     assert_eq!(
@@ -221,6 +228,97 @@ fn what_the_world_does_not_have_is_never_a_silent_pass(test: &str) {
             ),
             "{outcomes:?}"
         );
+    }
+}
+
+/// Names are filtered, and a block is open as well.
+const NAMED: &str = "inline: |\n  apiVersion: egret.dev/v1alpha1\n  kind: EgressPolicy\n  metadata: {name: web}\n  spec: {egress: [{action: Allow, to: [{fqdn: [gone.example.com, a.example.com]}, {cidr: 198.18.0.0/15}]}]}\n";
+
+#[test_case("{query: gone.example.com, rcode: NXDOMAIN}"; "no such name")]
+#[test_case("{query: gone.example.com, answers: []}"; "no answer")]
+#[test_case("{query: gone.example.com, answers: [{type: CNAME, data: b.example.com, ttl: 60}]}"; "an alias of nothing")]
+fn a_host_whose_answers_hold_no_address_is_not_reached(response: &str) {
+    let expect = |name: &str, expect: &str| {
+        format!("- {{to: {{host: {name}}}, port: 443, expect: {expect}}}\n")
+    };
+    let tests = [
+        expect("gone.example.com", "allow"),
+        expect("gone.example.com", "deny, by: default, would: deny"),
+        expect("a.example.com", "allow"),
+        expect("b.example.com", "deny, by: web"),
+    ];
+    let text = format!("{NAMED}dns: [{response}]\ntests:\n{}", tests.concat());
+    let outcomes = outcomes(&text);
+    assert_eq!(
+        outcomes[0],
+        Outcome::Failed(vec![
+            "expected allow, got deny (no answer to the name holds an address)".into()
+        ])
+    );
+    assert_eq!(
+        outcomes[1..],
+        [Outcome::Passed, Outcome::Passed, Outcome::Passed]
+    );
+}
+
+#[test]
+fn an_address_beside_a_host_is_one_of_its_own() {
+    let text = format!(
+        "{NAMED}dns: [{{query: a.example.com, answers: [{{type: A, data: 203.0.113.7, ttl: 60}}]}}]\ntests:\n\
+- {{to: {{host: a.example.com, ip: 203.0.113.7}}, port: 443, expect: allow}}\n\
+- {{to: {{host: a.example.com, ip: 203.0.113.7}}, at: 61, port: 443, expect: deny}}\n\
+- {{to: {{host: a.example.com, ip: 198.18.0.9}}, port: 443, expect: allow}}\n\
+- {{to: {{host: gone.example.com, ip: 203.0.113.8}}, port: 443, expect: allow}}\n"
+    );
+    let outcomes = outcomes(&text);
+    assert_eq!(outcomes[..2], [Outcome::Passed, Outcome::Passed]);
+    assert!(
+        matches!(outcomes[2], Outcome::Needs(Need::HostAddress { .. })),
+        "{outcomes:?}"
+    );
+    // Nobody has answered it: the address it is given is the one it has.
+    assert_eq!(outcomes[3], Outcome::Passed);
+}
+
+#[test]
+fn the_code_of_an_answer_is_compared_whoever_gave_it() {
+    let text = format!(
+        "{NAMED}settings: {{resolvers: [192.0.2.53]}}\ndns: [{{query: gone.example.com, rcode: NXDOMAIN}}]\ntests:\n\
+- {{query: {{name: b.example.com}}, expect: deny, rcode: NXDOMAIN}}\n\
+- {{query: {{name: b.example.com}}, expect: deny, rcode: REFUSED}}\n\
+- {{query: {{name: a.example.com}}, expect: allow, rcode: NOERROR}}\n\
+- {{query: {{name: a.example.com}}, expect: allow, rcode: NXDOMAIN}}\n\
+- {{query: {{name: gone.example.com}}, expect: allow, rcode: NXDOMAIN}}\n\
+- {{query: {{name: gone.example.com}}, expect: allow, rcode: NOERROR}}\n\
+- {{query: {{name: a.example.com, port: 54}}, expect: deny, rcode: NXDOMAIN}}\n"
+    );
+    let passed: Vec<bool> = outcomes(&text)
+        .iter()
+        .map(|outcome| *outcome == Outcome::Passed)
+        .collect();
+    assert_eq!(passed, [true, false, true, false, true, false, false]);
+}
+
+#[test]
+fn who_has_only_an_address_is_no_pod() {
+    let everybody = "  ---\n  apiVersion: egret.dev/v1alpha1\n  kind: ClusterEgressPolicy\n  metadata: {name: everybody}\n  spec: {egress: [{action: Deny, to: [{cidr: 203.0.113.0/24}]}]}\n";
+    let cases = [
+        "apiVersion: networking.k8s.io/v1\n  kind: NetworkPolicy\n  metadata: {name: np, namespace: a}\n  spec: {podSelector: {}, policyTypes: [Egress]}",
+        "apiVersion: cilium.io/v2\n  kind: CiliumNetworkPolicy\n  metadata: {name: cnp, namespace: a}\n  spec: {endpointSelector: {}, egressDeny: [{}]}",
+        "apiVersion: cilium.io/v2\n  kind: CiliumClusterwideNetworkPolicy\n  metadata: {name: ccnp}\n  spec: {endpointSelector: {}, egressDeny: [{}]}",
+        "apiVersion: policy.networking.k8s.io/v1alpha2\n  kind: ClusterNetworkPolicy\n  metadata: {name: cnp}\n  spec: {tier: Admin, priority: 1, subject: {namespaces: {}}, egress: [{action: Deny, to: [{networks: [0.0.0.0/0]}]}]}",
+        "apiVersion: projectcalico.org/v3\n  kind: GlobalNetworkPolicy\n  metadata: {name: gnp}\n  spec: {selector: all(), types: [Egress], egress: [{action: Deny}]}",
+        "apiVersion: egret.dev/v1alpha1\n  kind: EgressPolicy\n  metadata: {name: ep, namespace: a}\n  spec: {egress: []}",
+    ];
+    for policy in cases {
+        let from = "from: {ip: 192.0.2.9}, to: {ip: 203.0.113.1}, port: 443";
+        let alone =
+            format!("inline: |\n  {policy}\ntests: [{{{from}, expect: allow, by: default}}]\n");
+        assert_eq!(outcomes(&alone), [Outcome::Passed], "{policy}");
+        let beside = format!(
+            "inline: |\n  {policy}\n{everybody}tests: [{{{from}, expect: deny, by: everybody}}]\n"
+        );
+        assert_eq!(outcomes(&beside), [Outcome::Passed], "{policy}");
     }
 }
 
