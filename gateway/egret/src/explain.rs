@@ -233,7 +233,10 @@ fn explain(args: &ExplainArgs) -> Result<Answer, ExplainError> {
 fn needs(need: &Need, has_world: bool) -> String {
     let need = match need {
         Need::Pod { .. } | Need::Object { .. } => format!("the question {need}"),
-        Need::Address { .. } | Need::ServicePort { .. } | Need::NoEngine => need.to_string(),
+        Need::Address { .. }
+        | Need::HostAddress { .. }
+        | Need::ServicePort { .. }
+        | Need::NoEngine => need.to_string(),
     };
     if has_world {
         need

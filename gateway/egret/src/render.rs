@@ -124,6 +124,9 @@ fn group<'a>(diagnostic: &'a Diagnostic, texts: &BTreeMap<&str, Vec<&'a str>>) -
     group
 }
 
+/// LIMIT: characters that are marked in an excerpt; the renderer cuts a long line around what is marked.
+const LONGEST_MARK: u32 = 80;
+
 /// The bytes of `width` characters from a 1-based column on; at least one, where the line has any.
 fn span(text: &str, column: u32, width: u32) -> std::ops::Range<usize> {
     let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
@@ -132,7 +135,8 @@ fn span(text: &str, column: u32, width: u32) -> std::ops::Range<usize> {
         .map(|(offset, _)| offset)
         .skip(count(column.saturating_sub(1)));
     let start = offsets.next().unwrap_or(text.len());
-    let end = offsets.nth(count(width.max(1)) - 1).unwrap_or(text.len());
+    let width = count(width.clamp(1, LONGEST_MARK));
+    let end = offsets.nth(width - 1).unwrap_or(text.len());
     start..end
 }
 

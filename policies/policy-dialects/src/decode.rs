@@ -263,8 +263,9 @@ impl Findings {
         };
         let help = match (expected, node.shape()) {
             ("a string", Shape::Scalar(text, _)) if !node.is_null() => Some(format!(
-                "YAML reads this as {}; put it in quotes: \"{text}\"",
-                node.describe()
+                "YAML reads this as {}; put it in quotes: \"{}\"",
+                node.describe(),
+                shorten::value(text)
             )),
             ("a whole number", Shape::Scalar(text, _)) if text.parse::<i64>().is_ok() => {
                 Some("leave out the quotes".into())

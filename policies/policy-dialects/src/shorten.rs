@@ -9,6 +9,11 @@ const LONGEST_VALUE: usize = 120;
 /// LIMIT: characters of a message, for values that hold backticks themselves. Lists of all known words stay whole.
 const LONGEST: usize = 2_000;
 
+/// One value, where it stands in no backticks.
+pub(crate) fn value(text: &str) -> String {
+    cut(text, LONGEST_VALUE)
+}
+
 /// A message whose values, which stand in backticks, are cut.
 pub(crate) fn message(text: String) -> String {
     if text.len() <= LONGEST_VALUE {

@@ -38,10 +38,11 @@ pub(super) fn decode_host(node: Node<'_>, findings: &mut Findings) -> Option<Nam
     if name.is_host() {
         return Some(name);
     }
+    let written = findings.string(node)?.value;
     findings.report_help(
         codes::INVALID_VALUE,
         node,
-        format!("`{}` is no name of a host", name.without_dot()),
+        format!("`{written}` is no name of a host"),
         "letters, digits, dashes and dots; a pattern is none, and an address is written as `ip`",
     );
     None

@@ -76,9 +76,13 @@ impl<'d> NetworkPolicySpec<'d> {
         };
         let egress_items = written(egress, findings);
         let ingress_items = written(ingress, findings);
+        let mark = findings.mark();
         let types = decode_types(types, !egress_items.is_empty(), findings);
+        // What it is about is not known where a type could not be read.
+        let are_types_read = !findings.refused_since(mark);
         let holds_ingress = types.written_ingress || !ingress_items.is_empty();
-        if holds_ingress || !types.egress && egress_items.is_empty() && egress.is_none() {
+        let is_ingress_only = !types.egress && egress_items.is_empty() && egress.is_none();
+        if are_types_read && (holds_ingress || is_ingress_only) {
             findings.report_help(
                 codes::NETWORK_POLICY_INGRESS,
                 ingress.unwrap_or(node),
@@ -91,6 +95,7 @@ impl<'d> NetworkPolicySpec<'d> {
             );
         }
         match egress {
+            Some(_) if !are_types_read => {}
             Some(egress) if !types.egress && !egress_items.is_empty() => findings.report_help(
                 codes::NETWORK_POLICY_EGRESS_IGNORED,
                 egress,

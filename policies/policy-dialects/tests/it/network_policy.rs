@@ -110,6 +110,21 @@ fn refused_whole(spec: &str, code: &str) {
     assert!(policies.is_empty());
 }
 
+#[test_case("podSelector: {}\npolicyTypes: [Egres]"; "no rules")]
+#[test_case("podSelector: {}\npolicyTypes: [Egres]\negress: []"; "an empty list of rules")]
+#[test_case("podSelector: {}\npolicyTypes: [Egres]\negress: [{}]"; "rules")]
+#[test_case("podSelector: {}\npolicyTypes: [Ingress, Egres]\ningress: [{}]"; "ingress rules")]
+fn nothing_follows_from_a_type_that_could_not_be_read(spec: &str) {
+    let (_, diagnostics) = read_text(&policy(spec));
+    assert_eq!(codes(&diagnostics)[0], "invalid-value", "{diagnostics:?}");
+    assert!(
+        codes(&diagnostics)
+            .iter()
+            .all(|code| !code.starts_with("network-policy-")),
+        "{diagnostics:?}"
+    );
+}
+
 /// Ingress is not enforced, and refuses the object as it does in the API server.
 #[test]
 fn a_broken_ingress_rule_refuses_the_policy() {
