@@ -5,7 +5,8 @@
 //! unreachable.
 
 use policy_model::{
-    Action, Block, METADATA_ADDRESSES, NamedPorts, Peer, Peers, Policy, Ports, Rule, Scope,
+    Action, Block, LabelSelector, METADATA_ADDRESSES, NamedPorts, Peer, Peers, PodPeer, Policy,
+    Ports, Rule, Scope,
 };
 
 use crate::codes;
@@ -136,8 +137,32 @@ fn names_addresses(peer: &Peer, earlier: &Rule, later: Action) -> bool {
 fn covers_peer(earlier: &Peer, later: &Peer) -> bool {
     match (earlier, later) {
         (Peer::Block(earlier), Peer::Block(later)) => covers_block(earlier, later),
+        (Peer::Pods(earlier), Peer::Pods(later)) => covers_pods(earlier, later),
         _ => earlier == later,
     }
+}
+
+fn covers_pods(earlier: &PodPeer, later: &PodPeer) -> bool {
+    let namespaces = match (&earlier.namespaces, &later.namespaces) {
+        (Some(earlier), Some(later)) => covers_labels(earlier, later),
+        // A namespace by its name alone has the labels it has.
+        (Some(earlier), None) => earlier.is_empty(),
+        (None, None) => earlier.namespace == later.namespace,
+        (None, Some(_)) => false,
+    };
+    let mut accounts = later.service_accounts.iter();
+    let accounts = earlier.service_accounts.is_empty()
+        || !later.service_accounts.is_empty()
+            && accounts.all(|account| earlier.service_accounts.contains(account));
+    namespaces && accounts && covers_labels(&earlier.pods, &later.pods)
+}
+
+/// Whether each requirement is one of the other's too: who has more requirements selects no others.
+fn covers_labels(earlier: &LabelSelector, later: &LabelSelector) -> bool {
+    let mut labels = earlier.match_labels.iter();
+    let mut expressions = earlier.match_expressions.iter();
+    labels.all(|(key, value)| later.match_labels.get(key) == Some(value))
+        && expressions.all(|expression| later.match_expressions.contains(expression))
 }
 
 fn covers_block(earlier: &Block, later: &Block) -> bool {

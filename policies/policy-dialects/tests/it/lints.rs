@@ -39,6 +39,12 @@ const NARROW: &str = "action: Allow, to: [{cidr: 192.0.2.0/25}], ports: [{port: 
 #[test_case("action: Allow, to: [{entity: world}]", "action: Deny, to: [{entity: world}], ports: [{port: 53}]", None; "guarded flows get to a deny")]
 #[test_case("action: Deny, to: [{pods: {matchLabels: {app: a}}}]", "action: Allow, to: [{pods: {matchLabels: {app: a}}}]", Some("shadowed-rule"); "the same pods")]
 #[test_case("action: Deny, to: [{pods: {matchLabels: {app: a}}}]", "action: Allow, to: [{pods: {matchLabels: {app: b}}}]", None; "other pods")]
+#[test_case("action: Deny, to: [{pods: {}}]", "action: Allow, to: [{pods: {matchLabels: {app: b}}}]", Some("shadowed-rule"); "all pods")]
+#[test_case("action: Deny, to: [{pods: {namespaces: {}}}]", "action: Allow, to: [{pods: {namespaces: {matchLabels: {team: a}}, matchLabels: {app: b}}}]", Some("shadowed-rule"); "all namespaces")]
+#[test_case("action: Deny, to: [{pods: {matchLabels: {app: b}}}]", "action: Allow, to: [{pods: {matchLabels: {app: b, zone: c}}}]", Some("shadowed-rule"); "fewer labels")]
+#[test_case("action: Deny, to: [{pods: {matchLabels: {app: b, zone: c}}}]", "action: Allow, to: [{pods: {matchLabels: {app: b}}}]", None; "more labels")]
+#[test_case("action: Deny, to: [{pods: {namespaces: {matchLabels: {team: a}}}}]", "action: Allow, to: [{pods: {namespaces: {matchLabels: {team: b}}, matchLabels: {app: b}}}]", None; "other namespaces")]
+#[test_case("action: Deny, to: [{pods: {namespaces: {matchLabels: {team: a}}}}]", "action: Allow, to: [{pods: {namespaces: {}, matchLabels: {app: b}}}]", None; "more namespaces")]
 fn rules_that_no_flow_gets_to(first: &str, second: &str, expected: Option<&str>) {
     let found: Vec<&str> = lints(&[first, second])
         .into_iter()
