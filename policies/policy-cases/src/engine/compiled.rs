@@ -1,15 +1,14 @@
 //! The compiled ruleset as an engine: what the kernel tables are filled from.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use dns_names::{Name, Rcode};
 use policy_engine::{
     Age, Compiled, Flow, LeaseRules, Lists, NamedLease, PortList, QuestionRuling, Reason, Ruleset,
     Ruling, TierOutcome, Verdict, compile,
 };
-use policy_model::{
-    DenyStyle, Policy, PortMatch, Protocol, RefusalCode, Settings, Time, Workload, World,
-};
+use policy_model::{DenyStyle, PortMatch, Protocol, RefusalCode, Settings, Time, Workload};
 
 use super::{
     Address, By, Engine, EngineError, Observed, ObservedFlow, ObservedLearned, ObservedQuery, Who,
@@ -35,29 +34,32 @@ impl Engine for CompiledEngine {
     }
 }
 
-/// The same for many tests of one workload: what was compiled last serves until something of it differs.
+/// The same for many tests of one scene, which must not change meanwhile: what was compiled for a workload serves all its
+/// tests.
 #[derive(Debug, Default)]
 pub struct CompiledOnce {
-    last: Option<Last>,
+    /// Of one scene; the one that served last is last.
+    compiled: Vec<Served>,
 }
+
+/// LIMIT: workloads whose rulesets are kept, which take memory by the policies that select them.
+const MOST_KEPT: usize = 64;
 
 /// What was compiled, and what for.
 #[derive(Debug)]
-struct Last {
-    policies: Vec<Policy>,
+struct Served {
+    scene: Arc<()>,
     workload: Workload,
-    world: World,
     settings: Settings,
     ruleset: Ruleset,
     lists: Lists,
 }
 
-impl Last {
+impl Served {
     fn serves(&self, trial: &Trial<'_>) -> bool {
-        self.workload == trial.workload
+        Arc::ptr_eq(&self.scene, &trial.scene.identity)
+            && self.workload == trial.workload
             && self.settings == trial.settings
-            && self.world == trial.scene.world
-            && self.policies == trial.scene.policies
     }
 }
 
@@ -71,14 +73,19 @@ impl Engine for CompiledOnce {
     }
 
     fn run(&mut self, trial: &Trial<'_>) -> Result<Observed, EngineError> {
-        let last = match self.last.take().filter(|last| last.serves(trial)) {
-            Some(last) => last,
+        let known = self.compiled.iter().rposition(|one| one.serves(trial));
+        let served = match known {
+            Some(known) => self.compiled.remove(known),
             None => {
                 let Compiled { ruleset, lists, .. } = compiled(trial)?;
-                Last {
-                    policies: trial.scene.policies.clone(),
+                self.compiled
+                    .retain(|one| Arc::ptr_eq(&one.scene, &trial.scene.identity));
+                if self.compiled.len() == MOST_KEPT {
+                    self.compiled.remove(0);
+                }
+                Served {
+                    scene: Arc::clone(&trial.scene.identity),
                     workload: trial.workload.clone(),
-                    world: trial.scene.world.clone(),
                     settings: trial.settings.clone(),
                     ruleset,
                     lists,
@@ -86,8 +93,8 @@ impl Engine for CompiledOnce {
             }
         };
         // Folds add lists: each test begins with those of the ruleset.
-        let observed = look_up(trial, &last.ruleset, last.lists.clone());
-        self.last = Some(last);
+        let observed = look_up(trial, &served.ruleset, served.lists.clone());
+        self.compiled.push(served);
         observed
     }
 }
