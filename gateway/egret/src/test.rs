@@ -7,11 +7,13 @@ mod source;
 mod story;
 mod text;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use policy_cases::{
-    Check, CompiledOnce, DiagnosticTest, Outcome, Scene, Test, TestKind, TestResult, judge,
+    Check, CompiledOnce, DiagnosticTest, Outcome, Scene, Test, TestKind, TestResult, is_of_objects,
+    judge,
 };
 use policy_model::Diagnostic;
 
@@ -31,18 +33,7 @@ const NOT_JUDGED: u8 = 2;
 /// Runs test files. Exit status: 0 all passed, 1 some failed, 2 something could not be judged or there was nothing to run.
 #[must_use]
 pub fn run(args: &TestArgs) -> ExitCode {
-    let (files, unreadable) = policy_files::load(&args.files);
-    let mut report = Report::default();
-    for error in &unreadable {
-        report.files.push(FileReport {
-            name: error.path(),
-            error: Some(render::chain(error)),
-            ..FileReport::default()
-        });
-    }
-    for file in files {
-        report.files.push(FileReport::of(file, &args.tags));
-    }
+    let report = Report::of(&args.files, &args.tags);
     let look = Look::of_stdout();
     render::print(&match args.output {
         TestOutput::Text => text::report(&report, look),
@@ -96,6 +87,38 @@ enum Expected {
 }
 
 impl Report {
+    fn of(paths: &[PathBuf], tags: &[String]) -> Self {
+        let (mut files, unreadable) = policy_files::load(paths);
+        let number = files.len();
+        // Policies lie beside their tests: in a folder they are no test files, and named they are said to be none.
+        files.retain(|file| paths.contains(&file.path) || !is_of_objects(&file.text));
+        let mut report = Self::default();
+        let mut add = |name, error| {
+            report.files.push(FileReport {
+                name,
+                error: Some(error),
+                ..FileReport::default()
+            });
+        };
+        for error in &unreadable {
+            add(error.path(), render::chain(error));
+        }
+        if files.is_empty() && number > 0 {
+            let paths: Vec<String> = paths
+                .iter()
+                .map(|path| path.display().to_string())
+                .collect();
+            let number = render::count(number, "file", "files");
+            add(
+                paths.join(", "),
+                format!("no test file, only {number} of objects"),
+            );
+        }
+        let files = files.into_iter().map(|file| FileReport::of(file, tags));
+        report.files.extend(files);
+        report
+    }
+
     fn count(&self, counts: fn(&Judged) -> bool) -> usize {
         let results = self.files.iter().flat_map(|file| &file.results);
         results.filter(|judged| counts(judged)).count()

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use policy_dialects::codes;
 use policy_dialects::decode::Findings;
-use policy_dialects::read_document;
 use policy_dialects::yaml::{Entry, Node, Shape, Style};
+use policy_dialects::{read_document, read_documents};
 use policy_model::{Diagnostic, Level, Origin};
 
 pub use responses::{ResponseSpec, ServerSpec, decode_responses};
@@ -64,6 +64,9 @@ impl CaseFile {
     /// Everything that is wrong with it, each with its place.
     pub fn parse(source: &str, text: &str) -> Result<Self, Vec<Diagnostic>> {
         let mut findings = Findings::new(source);
+        if report_objects(text, &mut findings) {
+            return Err(findings.into_diagnostics());
+        }
         let document = read_document(text, &mut findings);
         let file = document
             .as_ref()
@@ -84,6 +87,28 @@ impl CaseFile {
             Some(_) | None => Err(diagnostics),
         }
     }
+}
+
+/// Whether a text is a file of objects, such as policies, and not of tests.
+#[must_use]
+pub fn is_of_objects(text: &str) -> bool {
+    report_objects(text, &mut Findings::new(""))
+}
+
+/// Says of a file of objects that it is none of tests. One of tests has neither an apiVersion nor a kind of its own.
+fn report_objects(text: &str, findings: &mut Findings) -> bool {
+    let documents = read_documents(text, &mut Findings::new(""));
+    let mut roots = documents.iter().map(|document| document.root());
+    let object = roots.find_map(|root| Some((root.get("apiVersion")?, root.get_str("kind")?)));
+    if let Some((node, kind)) = object {
+        findings.report_help(
+            codes::UNKNOWN_FIELD,
+            node,
+            format!("a file with objects of kind `{kind}` is no test file"),
+            "list the file under `policies:` or `world:` of a test file",
+        );
+    }
+    object.is_some()
 }
 
 fn decode(source: &str, text: &str, root: Node<'_>, findings: &mut Findings) -> Option<CaseFile> {

@@ -22,7 +22,7 @@ pub use engine::{
 pub use file::{
     ByRef, CaseFile, Check, Closed, DiagnosticTest, Expect, FlowTest, FromSpec, Inline,
     LearnedTest, QueryTest, ResolverSpec, ResponseSpec, ServerSpec, SettingsSpec, SourceRef, Test,
-    TestKind, ToSpec, decode_responses,
+    TestKind, ToSpec, decode_responses, is_of_objects,
 };
 pub use judge::{Outcome, TestResult, judge};
 pub use need::Need;

@@ -16,14 +16,8 @@ fn folder(test: &str) -> tempfile::TempDir {
 }
 
 fn ran(folder: &Path, tags: &[&str]) -> Report {
-    let (files, _) = policy_files::load(&[folder.join("test.yaml")]);
     let tags: Vec<String> = tags.iter().map(ToString::to_string).collect();
-    Report {
-        files: files
-            .into_iter()
-            .map(|file| FileReport::of(file, &tags))
-            .collect(),
-    }
+    Report::of(&[folder.join("test.yaml")], &tags)
 }
 
 #[test_case(GOOD, PASSED; "all passed")]
@@ -47,6 +41,53 @@ fn the_exit_status_says_it(test: &str, expected: u8) {
     ] {
         assert!(!text.is_empty());
     }
+}
+
+#[test]
+fn policies_beside_tests_are_no_tests() {
+    let folder = folder(GOOD);
+    let of = |paths: &[PathBuf]| Report::of(paths, &[]);
+    let all = of(&[folder.path().to_owned()]);
+    assert_eq!(
+        (all.status(), all.passed(), all.files.len()),
+        (PASSED, 2, 1)
+    );
+    // Named by itself, one is not left out in silence; nor is a folder in which there is nothing to run.
+    let policies = folder.path().join("policies");
+    let named = of(&[policies.join("web.yaml"), folder.path().join("test.yaml")]);
+    assert_eq!((named.status(), named.passed()), (NOT_JUDGED, 2));
+    let text = text::report(&named, Look::Plain);
+    assert!(
+        text.contains("a file with objects of kind `EgressPolicy` is no test file"),
+        "{text}"
+    );
+    let none = of(&[policies]);
+    assert_eq!(none.status(), NOT_JUDGED);
+    let text = text::report(&none, Look::Plain);
+    assert!(
+        text.contains("no test file, only 1 file of objects"),
+        "{text}"
+    );
+}
+
+#[test_case("", ""; "nothing")]
+#[test_case("# cut off\n", ""; "a comment")]
+#[test_case("", "- {diagnostic: {code: no-object}}\n"; "expected")]
+fn a_file_without_policies_counts_where_a_test_expects_it(policies: &str, expected: &str) {
+    let test = format!(
+        "policies: [policies]\ntests:\n- {{to: {{ip: 203.0.113.7}}, port: 80, expect: allow}}\n{expected}"
+    );
+    let folder = folder(&test);
+    std::fs::write(folder.path().join("policies/web.yaml"), policies).unwrap();
+    let status = ran(folder.path(), &[]).status();
+    assert_eq!(
+        status,
+        if expected.is_empty() {
+            NOT_JUDGED
+        } else {
+            PASSED
+        }
+    );
 }
 
 #[test]
