@@ -11,4 +11,5 @@ mod convert;
 mod convert_targets;
 mod facts;
 mod format;
+mod judging;
 mod verdicts;
