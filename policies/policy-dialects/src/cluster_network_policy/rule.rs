@@ -44,7 +44,7 @@ impl<'d> RuleSpec<'d> {
         let name = fields.take("name");
         let action = fields.take("action");
         let to = fields.take("to");
-        let ports = fields.take(api.ports);
+        let ports = fields.take_any(api.ports);
         closing.note(fields.finish(findings, codes::UNKNOWN_RULE_FIELD));
         let name = name.and_then(|name| findings.string(name));
         if let Some(At { value, node }) = name
@@ -64,7 +64,18 @@ impl<'d> RuleSpec<'d> {
             .into_iter()
             .filter_map(|item| decode_peer(item, api, &mut closing, findings))
             .collect();
-        let ports = ports.map(|node| {
+        if let Some(node) = ports.filter(|node| node.is_null()) {
+            findings.report_help(
+                codes::EMPTY_MEANS_EVERYTHING,
+                node,
+                format!(
+                    "`{}` has no value, and so every port and protocol is meant",
+                    api.ports
+                ),
+                "leave it out if that is meant",
+            );
+        }
+        let ports = ports.filter(|node| !node.is_null()).map(|node| {
             items(node, api.ports, api.most, findings)
                 .into_iter()
                 .filter_map(|item| (api.decode_port)(item, &mut closing, findings))

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use policy_model::Peer;
 
+use super::nulls;
 use super::v1alpha1::{PeerKindSpec, decode_members};
 use crate::Context;
 use crate::codes;
@@ -48,6 +49,9 @@ pub(super) fn read(
                 "a set has members by `fqdn` and by `cidr` only",
             ),
         }
+    }
+    if !findings.refused_since(mark) {
+        nulls::refuse(spec, findings);
     }
     if !findings.refused_since(mark) {
         surroundings

@@ -205,6 +205,8 @@ fn limits() {
 }
 
 #[test_case("{action: Allow, destination: {}}", "calico-emptied-destination"; "an emptied destination")]
+#[test_case("{action: Allow, destination: {domains: []}}", "calico-emptied-destination"; "no domain")]
+#[test_case("{action: Allow, protocol: TCP, destination: {domains: [], ports: [443]}}", "calico-emptied-destination"; "no domain beside ports")]
 #[test_case("{action: Allow, protocol: TCP, source: {ports: [80]}}", "calico-source-ports"; "a port of the source")]
 #[test_case("{action: Allow, destination: {domains: [a.example], notNets: [10.0.0.0/8]}}", "calico-domain-beside"; "names without addresses")]
 #[test_case("{action: Allow, destination: {domains: [a.example], notSelector: has(a)}}", "calico-domain-beside"; "names without endpoints")]

@@ -372,6 +372,15 @@ fn a_port_name_that_no_container_can_have_is_said() {
 }
 
 #[test]
+fn ports_without_a_value_are_said_to_be_every_port() {
+    let (policies, diagnostics) = read_text(&admin(
+        "- {action: Accept, to: [{networks: [192.0.2.0/24]}], protocols: }",
+    ));
+    assert_eq!(codes(&diagnostics), ["empty-list-means-everything"]);
+    assert_eq!(told(&policies)[1], "0 allow to [192.0.2.0/24] on any");
+}
+
+#[test]
 fn pods_in_the_hosts_network_are_not_selected() {
     let (policies, _) = read_text(&admin("- {action: Deny, to: [{namespaces: {}}]}"));
     let mut workload = Workload::default();

@@ -103,7 +103,14 @@ pub(in super::super) fn lower_rule(
                 "leave it out, or write two rules",
             );
         }
-        if action == Action::Allow && is_emptied(destination, index, lowering) {
+        if let (Action::Allow, Some(at)) = (action, destination.no_domain) {
+            close(
+                codes::CALICO_EMPTIED_DESTINATION,
+                at,
+                "`domains` names none, and Calico would take that for every destination",
+                "leave `domains` out to allow everything",
+            );
+        } else if action == Action::Allow && is_emptied(destination, index, lowering) {
             close(
                 codes::CALICO_EMPTIED_DESTINATION,
                 destination.node,

@@ -20,6 +20,8 @@ pub(in super::super) struct EntitySpec<'d> {
     pub(in super::super) node: Node<'d>,
     /// It was written and says nothing: `{}`.
     pub(in super::super) is_empty: bool,
+    /// `domains` is there and names none.
+    pub(in super::super) no_domain: Option<Node<'d>>,
     pub(in super::super) nets: Vec<At<'d, IpNet>>,
     pub(in super::super) not_nets: Vec<At<'d, IpNet>>,
     pub(in super::super) selector: Option<At<'d, Selector>>,
@@ -88,6 +90,10 @@ impl<'d> EntitySpec<'d> {
         let spec = Self {
             node,
             is_empty: says_nothing(node),
+            no_domain: domains
+                .as_ref()
+                .map(|domains| domains.node)
+                .filter(|node| matches!(node.shape(), Shape::Sequence(items) if items.is_empty())),
             nets,
             not_nets,
             selector,
