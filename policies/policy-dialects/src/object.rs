@@ -29,6 +29,17 @@ impl<'d> Object<'d> {
         findings: &mut Findings,
         objects: &mut Vec<Self>,
     ) {
+        Self::collect_of(node, None, context, findings, objects);
+    }
+
+    /// The same; `of_list` is what an item is that does not say it, as an API server writes those of a typed list.
+    fn collect_of(
+        node: Node<'d>,
+        of_list: Option<(&'d str, &'d str)>,
+        context: &Context,
+        findings: &mut Findings,
+        objects: &mut Vec<Self>,
+    ) {
         findings.begin_object(None);
         if !matches!(node.shape(), Shape::Mapping(_)) {
             findings.report_help(
@@ -39,12 +50,22 @@ impl<'d> Object<'d> {
             );
             return;
         }
-        let Some((api_version, kind)) = type_meta(node, findings) else {
+        let Some((api_version, kind)) = type_meta(node, of_list, findings) else {
             return;
         };
         if let Some(items) = list_items(node, api_version, kind) {
+            if let Some(mut fields) = findings.fields(node) {
+                for field in ["apiVersion", "kind", "metadata", "items"] {
+                    fields.take(field);
+                }
+                fields.finish(findings, codes::UNKNOWN_TOP_LEVEL_FIELD);
+            }
+            let of_list = kind
+                .strip_suffix("List")
+                .filter(|kind| !kind.is_empty())
+                .map(|kind| (api_version, kind));
             for item in findings.list(items).unwrap_or_default() {
-                Self::collect(item, context, findings, objects);
+                Self::collect_of(item, of_list, context, findings, objects);
             }
             return;
         }
@@ -130,9 +151,17 @@ impl<'d> Object<'d> {
     }
 }
 
-fn type_meta<'d>(node: Node<'d>, findings: &mut Findings) -> Option<(&'d str, &'d str)> {
-    let mut text = |key: &str| match node.get(key).filter(|value| !value.is_null()) {
+fn type_meta<'d>(
+    node: Node<'d>,
+    of_list: Option<(&'d str, &'d str)>,
+    findings: &mut Findings,
+) -> Option<(&'d str, &'d str)> {
+    let mut text = |key: &str, of_list: Option<&'d str>| match node
+        .get(key)
+        .filter(|value| !value.is_null())
+    {
         Some(value) => findings.string(value).map(|at| at.value),
+        None if of_list.is_some() => of_list,
         None => {
             findings.report_help(
                 codes::NOT_AN_OBJECT,
@@ -143,7 +172,8 @@ fn type_meta<'d>(node: Node<'d>, findings: &mut Findings) -> Option<(&'d str, &'
             None
         }
     };
-    let (api_version, kind) = (text("apiVersion"), text("kind"));
+    let api_version = text("apiVersion", of_list.map(|(api_version, _)| api_version));
+    let kind = text("kind", of_list.map(|(_, kind)| kind));
     Some((api_version?, kind?))
 }
 

@@ -396,3 +396,24 @@ fn lists_and_json_are_read() {
     );
     assert_eq!(&*policies[1].origin.path, "items[1].spec");
 }
+
+/// An API server writes a typed list so: its items do not say what they are.
+#[test]
+fn items_of_a_typed_list_are_what_the_list_says() {
+    let list = |kind: &str, item: &str| {
+        format!(
+            "apiVersion: egret.dev/v1alpha1\nkind: {kind}\nmetadata: {{resourceVersion: \"7\"}}\nitems:\n- {{{item}metadata: {{name: a}}, spec: {{}}}}\n"
+        )
+    };
+    let policies = clean(&list("EgressPolicyList", ""));
+    assert_eq!(policies[0].id.to_string(), "EgressPolicy/a");
+    let other = "apiVersion: egret.dev/v1alpha1, kind: ClusterEgressPolicy, ";
+    let policies = clean(&list("EgressPolicyList", other));
+    assert_eq!(policies[0].id.to_string(), "ClusterEgressPolicy/a");
+    let plain = list("List", "").replace("egret.dev/v1alpha1", "v1");
+    let (policies, diagnostics) = read_text(&plain);
+    assert_eq!(codes(&diagnostics), ["not-an-object"; 2]);
+    assert!(policies.is_empty());
+    let beside = format!("{}itms: []\n", list("EgressPolicyList", ""));
+    assert_eq!(codes(&read_text(&beside).1), ["unknown-top-level-field"]);
+}
