@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use policy_dialects::{Context, Conversion, Dialect, Reading, convert, read_set};
+use policy_dialects::{Context, Conversion, Dialect, Reading, convert, left_behind, read_set};
 use policy_model::{Diagnostic, Level};
 use serde::Serialize;
 
@@ -81,6 +81,10 @@ impl Converted {
             .filter(|diagnostic| diagnostic.level != Level::Lint)
             .chain(conversion.losses.iter().cloned())
             .collect();
+        // The native words for endpoints mean sets and hosts that are among the objects; no other dialect has such words.
+        if to == Dialect::Native {
+            losses.extend(left_behind(&policies, &cluster));
+        }
         losses.sort_by(|a, b| a.origin.cmp(&b.origin));
         Self {
             policies: policies.len(),
@@ -134,6 +138,8 @@ struct AnswerJson<'a> {
 
 #[cfg(test)]
 mod tests {
+    use test_case::test_case;
+
     use super::*;
 
     const CILIUM: &str = "apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {name: web, namespace: shop}\nspec:\n  endpointSelector: {matchLabels: {app: web}}\n  egress:\n  - toFQDNs: [{matchPattern: \"*.example.com\"}]\n    toPorts: [{ports: [{port: \"443\", protocol: TCP}]}]\n";
@@ -181,6 +187,22 @@ spec:
             .collect();
         assert!(lost.contains(&("convert-closed", 7)), "{lost:?}");
         assert!(converted.conversion.text.contains("egress: []"));
+    }
+
+    const CALICO: &str = "apiVersion: projectcalico.org/v3\nkind: GlobalNetworkSet\nmetadata: {name: bad, labels: {role: bad}}\nspec: {nets: [203.0.113.0/24]}\n---\napiVersion: projectcalico.org/v3\nkind: HostEndpoint\nmetadata: {name: eth0, labels: {role: host}}\nspec: {node: n, interfaceName: eth0}\n---\napiVersion: projectcalico.org/v3\nkind: GlobalNetworkPolicy\nmetadata: {name: p}\nspec:\n  selector: has(app)\n  types: [Egress]\n  egress: [{action: Deny, destination: {selector: role == 'bad'}}]\n";
+
+    #[test_case("", &["convert-left-behind"]; "a set in a rule")]
+    #[test_case("role == 'bad'->role == 'good'", &[]; "no set is meant")]
+    #[test_case("{selector: role->{notSelector: role", &["convert-left-behind"]; "a set that is not meant")]
+    #[test_case("has(app)->role == 'host'", &["convert-left-behind", "convert-left-behind"]; "a host that is selected")]
+    #[test_case("role == 'bad'->role == 'host'", &["convert-left-behind"]; "a host that is denied")]
+    fn what_policies_mean_and_is_not_written_is_lost(change: &str, expected: &[&str]) {
+        let text = change
+            .split_once("->")
+            .map_or_else(|| CALICO.to_owned(), |(from, to)| CALICO.replace(from, to));
+        let converted = converted(&text);
+        let lost: Vec<&str> = converted.losses.iter().map(|loss| loss.code).collect();
+        assert_eq!(lost, expected, "{}", converted.conversion.text);
     }
 
     #[test]

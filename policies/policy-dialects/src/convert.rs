@@ -8,6 +8,7 @@
 mod beside_calico;
 mod effect;
 mod flat;
+mod left_behind;
 mod losses;
 mod meets;
 mod names;
@@ -21,6 +22,7 @@ use crate::{cilium, native, network_policy};
 pub(crate) use beside_calico::moved;
 pub use effect::{Effect, effect};
 pub(crate) use flat::{Flat, flatten, names_hosts};
+pub use left_behind::left_behind;
 pub(crate) use losses::Losses;
 pub(crate) use meets::rules_meet;
 pub(crate) use names::Names;

@@ -34,5 +34,5 @@ pub use native::schema as native_schema;
 
 pub use catalog::could_select;
 pub use context::{CiliumFlags, Context, Others};
-pub use convert::{Conversion, Dialect, Effect, convert, effect};
+pub use convert::{Conversion, Dialect, Effect, convert, effect, left_behind};
 pub use read::{Reading, read, read_document, read_documents, read_set, read_with_world};

@@ -25,6 +25,7 @@ pub fn effect(code: &str) -> Option<Effect> {
         (codes::CONVERT_SUBJECT, Effect::Either),
         (codes::CONVERT_STAGED, Effect::Either),
         (codes::CONVERT_TIER, Effect::Either),
+        (codes::CONVERT_LEFT_BEHIND, Effect::Either),
     ];
     let found = EFFECTS.iter().find(|(known, _)| known.id == code);
     found.map(|(_, effect)| *effect)
