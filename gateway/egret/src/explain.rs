@@ -17,7 +17,7 @@ use policy_cases::{
     decode_responses,
 };
 use policy_engine::{
-    Age, Compiled, Explanation, Flow, NamedLease, RuleReason, Ruling, Verdict, compile,
+    Age, Compiled, Explanation, Flow, NamedLease, Reason, RuleReason, Ruling, Verdict, compile,
 };
 use policy_model::{Action, Diagnostic, ObjectRef, Origin, Policy, Selects, Standing, Subject};
 
@@ -164,6 +164,16 @@ impl Answer {
             .into_iter()
             .chain(reached)
             .fold(self.at_best(), Verdict::max)
+    }
+
+    /// Why the verdict would be another one, where it is a flow that decides that.
+    fn would_because(&self) -> Option<&Reason> {
+        let would = self.would();
+        self.flows
+            .iter()
+            .find(|flow| flow.proposed.verdict == would && flow.enforced.verdict != would)
+            .filter(|_| would != self.verdict())
+            .map(|flow| &flow.proposed.reason)
     }
 
     /// The flow that decides: the first that has the verdict.
@@ -345,6 +355,10 @@ fn of_others(trial: &Trial<'_>, flow: &Flow, leases: &[NamedLease]) -> Vec<RuleR
     } = compiled;
     let age = Age::New { now: trial.now };
     let story = ruleset.explain(&mut lists, flow, leases, age, Ruling::Enforced);
+    // What a guard closes no such rule would open.
+    let story = story
+        .ok()
+        .filter(|story| !matches!(story.reason, Reason::Guard(_)));
     let rules = story.into_iter().flat_map(|story| story.tiers);
     rules
         .flat_map(|tier| tier.rules)

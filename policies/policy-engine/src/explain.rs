@@ -1,4 +1,5 @@
 use dns_names::Name;
+use ipnet::IpNet;
 use policy_model::{DestinationClass, ObjectRef, TierRef, Time};
 
 use crate::decide::{Age, Decision, Flow};
@@ -100,6 +101,8 @@ pub enum Miss {
     NameRefused { lease: usize },
     /// It means the destination, on other ports or protocols.
     Ports,
+    /// A block of it has the address, and this exception of the block too.
+    Excepted { by: IpNet },
     /// It means names, and none of the address's names.
     Name,
     /// It means other addresses.

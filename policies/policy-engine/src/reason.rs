@@ -237,14 +237,25 @@ impl fmt::Display for RuleReason {
     }
 }
 
+/// LIMIT: how many objects one line names. [`Reason::policies`] has all of them.
+const NAMED: usize = 3;
+
 fn write_list(f: &mut fmt::Formatter<'_>, objects: &[ObjectRef]) -> fmt::Result {
-    for (index, object) in objects.iter().enumerate() {
+    // One more is named as shortly as counted.
+    let named = match objects.len() {
+        few if few <= NAMED + 1 => few,
+        _ => NAMED,
+    };
+    for (index, object) in objects.iter().take(named).enumerate() {
         if index > 0 {
             f.write_str(", ")?;
         }
         write!(f, "{object}")?;
     }
-    Ok(())
+    match objects.len().saturating_sub(named) {
+        0 => Ok(()),
+        others => write!(f, " and {others} others"),
+    }
 }
 
 /// The reasons of a ruleset while it is being built, equal ones once.

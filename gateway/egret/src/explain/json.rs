@@ -159,6 +159,8 @@ struct AddressJson<'a> {
     verdict: &'static str,
     would: &'static str,
     reason: ReasonJson<'a>,
+    /// Of `would`.
+    would_reason: ReasonJson<'a>,
     names: Vec<LeaseJson<'a>>,
     guards: Vec<&'static str>,
     tiers: Vec<TierJson<'a>>,
@@ -262,6 +264,7 @@ impl<'a> AddressJson<'a> {
             verdict: story.verdict.as_str(),
             would: would.as_str(),
             reason: ReasonJson::from(&story.reason),
+            would_reason: ReasonJson::from(&proposed.reason),
             names: story
                 .leases
                 .iter()
@@ -326,6 +329,7 @@ const fn miss_code(miss: Miss) -> &'static str {
         Miss::Private { .. } => "private",
         Miss::NameRefused { .. } => "name-refused",
         Miss::Ports => "ports",
+        Miss::Excepted { .. } => "except",
         Miss::Name => "name",
         Miss::Address => "address",
         Miss::Closed(_) => "closed",

@@ -246,7 +246,19 @@ fn audit_shows_what_would_be() {
         (answer.verdict(), answer.would()),
         (Verdict::Allow, Verdict::Deny)
     );
-    assert!(told(&answer).contains("would be deny"), "{}", told(&answer));
+    let told = told(&answer);
+    assert!(
+        told.contains("would be deny with every staged and audit policy in force"),
+        "{told}"
+    );
+    assert!(
+        told.contains("would     no rule allows it, isolated by EgressPolicy/ci"),
+        "{told}"
+    );
+    let json: serde_json::Value = serde_json::from_str(&json::answer(&answer)).unwrap();
+    let reason = &json["addresses"][0]["would_reason"];
+    assert_eq!(reason["code"], "isolated");
+    assert_eq!(reason["policies"][0]["name"], "ci");
 }
 
 const WORLD: &str = "\
@@ -349,6 +361,23 @@ fn a_deny_tells_of_a_rule_that_is_for_others() {
     );
     let json: serde_json::Value = serde_json::from_str(&json::answer(&answer)).unwrap();
     assert_eq!(json["addresses"][0]["of_others"][0]["line"], 18);
+}
+
+#[test]
+fn a_guard_is_opened_by_no_wide_rule_for_others() {
+    let wide = OF_PODS.replace("192.168.1.1/32", "0.0.0.0/0");
+    let files = [("ci.yaml", wide.as_str()), ("world.yaml", WORLD)];
+    for (to, reason, others) in [
+        ("192.0.2.1", "isolated", true),
+        ("169.254.169.254", "guard-metadata", false),
+    ] {
+        let line =
+            format!("--policy @ci.yaml --world @world.yaml --from prod/web-0 --to {to} --port 80");
+        let answer = explain_with(&files, &line).unwrap();
+        assert_eq!(answer.flows[0].enforced.reason.code(), reason);
+        let text = told(&answer);
+        assert_eq!(text.contains("would allow it"), others, "{text}");
+    }
 }
 
 #[test_case("--from prod/web-9 --to node/n1 --port 1", "the question needs pod `prod/web-9`, which is not in the world"; "an unknown pod asks")]

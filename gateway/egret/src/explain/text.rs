@@ -28,13 +28,16 @@ pub(super) fn answer(answer: &Answer, look: Look) -> String {
         line(
             &mut out,
             &format!(
-                "       would be {}, with the policies in audit mode in force",
-                paint_verdict(answer.would(), look)
+                "       would be {} with every staged and audit policy in force",
+                look.paint(colour(answer.would()), answer.would().as_str())
             ),
         );
     }
     out.push('\n');
     because(&mut out, answer, look);
+    if let Some(reason) = answer.would_because() {
+        row(&mut out, "would", &visible(&reason.to_string()));
+    }
     for flow in &answer.flows {
         out.push('\n');
         out.push_str(&walk(flow, answer, look));
@@ -214,6 +217,7 @@ fn nearest_miss(story: &Explanation) -> Option<String> {
         | Miss::Private { .. }
         | Miss::NameRefused { .. }
         | Miss::Ports
+        | Miss::Excepted { .. }
         | Miss::Closed(_) => Some(format!(
             "{}: {}",
             visible(&place(&rule.rule)),
@@ -388,6 +392,7 @@ pub(super) fn miss_text(miss: Miss, story: &Explanation) -> String {
             name(lease)
         ),
         Miss::Ports => "another port or protocol".to_owned(),
+        Miss::Excepted { by } => format!("excepted by {by}"),
         Miss::Name => "other names".to_owned(),
         Miss::Address => "other addresses".to_owned(),
         Miss::Closed(code) => format!("cannot be enforced yet ({code}), so it matches nothing"),
@@ -425,9 +430,13 @@ pub(crate) fn place(rule: &RuleReason) -> String {
 }
 
 fn paint_verdict(verdict: Verdict, look: Look) -> String {
+    look.paint(colour(verdict), &format!("{:<5}", verdict.as_str()))
+}
+
+const fn colour(verdict: Verdict) -> &'static str {
     match verdict {
-        Verdict::Allow => look.paint("1;32", "allow"),
-        Verdict::Deny => look.paint("1;31", "deny "),
+        Verdict::Allow => "1;32",
+        Verdict::Deny => "1;31",
     }
 }
 

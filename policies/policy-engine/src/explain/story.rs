@@ -82,6 +82,7 @@ impl Explanation {
                 )
             }
             Miss::Ports => f.write_str("other ports"),
+            Miss::Excepted { by } => write!(f, "excepted by {by}"),
             Miss::Name => f.write_str("no name of the address matches"),
             Miss::Address => f.write_str("other addresses"),
             Miss::Closed(code) => write!(f, "closed ({code}), matches nothing"),

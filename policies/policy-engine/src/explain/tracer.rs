@@ -1,4 +1,5 @@
-use policy_model::{Action, Rule};
+use ipnet::IpNet;
+use policy_model::{Action, Peer, Peers, Rule};
 
 use super::{Miss, NamedLease, RuleTrace, TierOutcome, TierTrace};
 use crate::compile::clauses::{
@@ -143,7 +144,26 @@ impl Tracer<'_> {
                 Err(miss) => nearest = nearest.min(miss),
             }
         }
+        if let Some(by) = self.exception(rule) {
+            nearest = nearest.min(Miss::Excepted { by });
+        }
         (None, Some(nearest))
+    }
+
+    /// The exception that takes the address out of a block that has it.
+    fn exception(&self, rule: &Rule) -> Option<IpNet> {
+        let Peers::Of(peers) = &rule.peers else {
+            return None;
+        };
+        let has = |net: &IpNet| net.contains(&self.flow.ip.to_canonical());
+        let excepted = peers.iter().filter_map(|peer| {
+            let Peer::Block(block) = peer else {
+                return None;
+            };
+            let exceptions = block.except.iter().copied();
+            exceptions.filter(|net| has(&block.net) && has(net)).min()
+        });
+        excepted.min()
     }
 
     fn judge_clause(

@@ -32,6 +32,26 @@ fn miss(policy: Policy, address: &str, port: u16, leases: &[(&str, u64)]) -> Opt
 }
 
 #[test]
+fn a_line_names_a_few_policies_and_counts_the_others() {
+    let told = |many: usize| {
+        let by = (0..many)
+            .map(|at| ObjectRef::new("P", None, format!("p{at}").as_str()))
+            .collect();
+        let tier = TierRef::union();
+        crate::Reason::Isolated { tier, by }.to_string()
+    };
+    assert_eq!(told(1), "no rule allows it, isolated by P/p0");
+    assert_eq!(
+        told(4),
+        "no rule allows it, isolated by P/p0, P/p1, P/p2, P/p3"
+    );
+    assert_eq!(
+        told(5),
+        "no rule allows it, isolated by P/p0, P/p1, P/p2 and 2 others"
+    );
+}
+
+#[test]
 fn every_way_to_miss() {
     let by_name = || filtering("u", vec![on(allow(fqdn("a.example")), 443)]);
     let there = "203.0.113.7";
@@ -59,6 +79,16 @@ fn every_way_to_miss() {
     );
     let by_block = policy("u", TierRef::union(), vec![allow(net("198.51.100.0/24"))]);
     assert_eq!(miss(by_block, there, 443, &[]), Some(Miss::Address));
+    let excepted = Peer::Block(Block {
+        except: vec![
+            "203.0.113.128/25".parse().unwrap(),
+            "203.0.113.0/28".parse().unwrap(),
+        ],
+        ..Block::new("203.0.113.0/24".parse().unwrap(), Scope::Any)
+    });
+    let excepted = policy("u", TierRef::union(), vec![allow(excepted)]);
+    let by = "203.0.113.0/28".parse().unwrap();
+    assert_eq!(miss(excepted, there, 443, &[]), Some(Miss::Excepted { by }));
     let closed = Rule {
         closed: Some("no-proxy"),
         ..allow(net("0.0.0.0/0"))
