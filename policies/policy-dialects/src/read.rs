@@ -269,7 +269,16 @@ fn report_unreadable(place: yaml::Place, kind: &LoadErrorKind, findings: &mut Fi
         | LoadErrorKind::Key(_)
         | LoadErrorKind::Alias
         | LoadErrorKind::Merge
-        | LoadErrorKind::Tag(_) => (codes::YAML_SYNTAX, None),
+        | LoadErrorKind::MergeAfter { .. }
+        | LoadErrorKind::QuestionMark
+        | LoadErrorKind::TightColon(_)
+        | LoadErrorKind::Tag(_)
+        | LoadErrorKind::TagMismatch { .. }
+        | LoadErrorKind::Number(_)
+        | LoadErrorKind::Character(_)
+        | LoadErrorKind::Separator
+        | LoadErrorKind::AfterEnd
+        | LoadErrorKind::EndWithoutStart => (codes::YAML_SYNTAX, None),
     };
     findings.report_at(code, place, String::new(), kind.to_string(), help);
 }

@@ -7,6 +7,7 @@
 mod json;
 mod load;
 mod scalar;
+mod split;
 pub(crate) mod write;
 
 use std::fmt::Write as _;

@@ -3,6 +3,8 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, anyhow, bail};
 
+use serde::Serialize;
+
 use crate::set::{Answer, Set};
 
 /// An oracle that runs. It ends when this is dropped.
@@ -39,17 +41,26 @@ impl Oracle {
 
     /// What it says of each set, in order.
     pub fn ask(&mut self, sets: &[Set]) -> anyhow::Result<Vec<Answer>> {
+        self.exchange(sets, Answer::read)
+    }
+
+    /// What it says of each question, in order; `read` makes an answer of its line.
+    pub fn exchange<Q: Serialize + Sync, A>(
+        &mut self,
+        questions: &[Q],
+        read: impl Fn(&str, &Q) -> anyhow::Result<A>,
+    ) -> anyhow::Result<Vec<A>> {
         let Self {
             name,
-            questions,
+            questions: pipe,
             answers,
             ..
         } = self;
-        let questions = questions.as_mut().context("it has ended")?;
-        // A pipe holds less than the sets: who only wrote would wait for a reader for ever.
+        let pipe = pipe.as_mut().context("it has ended")?;
+        // A pipe holds less than the questions: who only wrote would wait for a reader for ever.
         std::thread::scope(|scope| {
-            let writer = scope.spawn(move || write(questions, sets));
-            let answers = read(answers, sets);
+            let writer = scope.spawn(move || write(pipe, questions));
+            let answers = read_all(answers, questions, read);
             let written = writer
                 .join()
                 .map_err(|_panic| anyhow!("the writer panicked"))?;
@@ -69,25 +80,30 @@ impl Drop for Oracle {
     }
 }
 
-fn write(questions: &mut ChildStdin, sets: &[Set]) -> anyhow::Result<()> {
-    for set in sets {
-        let mut line = serde_json::to_vec(set)?;
+fn write<Q: Serialize>(pipe: &mut ChildStdin, questions: &[Q]) -> anyhow::Result<()> {
+    for question in questions {
+        let mut line = serde_json::to_vec(question)?;
         line.push(b'\n');
-        questions.write_all(&line)?;
+        pipe.write_all(&line)?;
     }
-    questions.flush()?;
+    pipe.flush()?;
     Ok(())
 }
 
-fn read(answers: &mut BufReader<ChildStdout>, sets: &[Set]) -> anyhow::Result<Vec<Answer>> {
+fn read_all<Q: Serialize, A>(
+    answers: &mut BufReader<ChildStdout>,
+    questions: &[Q],
+    read: impl Fn(&str, &Q) -> anyhow::Result<A>,
+) -> anyhow::Result<Vec<A>> {
     let mut line = String::new();
-    sets.iter()
-        .map(|set| {
+    questions
+        .iter()
+        .map(|question| {
             line.clear();
             if answers.read_line(&mut line)? == 0 {
-                bail!("it stopped at {}", serde_json::to_string(set)?);
+                bail!("it stopped at {}", serde_json::to_string(question)?);
             }
-            Answer::read(&line, set)
+            read(&line, question)
         })
         .collect()
 }

@@ -12,6 +12,8 @@ use crate::oracle::Oracle;
 pub enum Program {
     KubeNetworkPolicies,
     Cyclonus,
+    /// Reads YAML as `kubectl` does; it judges nothing.
+    Yaml,
 }
 
 impl Program {
@@ -19,6 +21,7 @@ impl Program {
         match self {
             Self::KubeNetworkPolicies => "kube-network-policies",
             Self::Cyclonus => "cyclonus",
+            Self::Yaml => "yaml",
         }
     }
 

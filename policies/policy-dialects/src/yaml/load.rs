@@ -1,7 +1,7 @@
 //! From text to [`Document`]s, by the events of `saphyr-parser`.
 //!
-//! A file is cut into documents at its `---` lines first, as `kubectl` does it, so that a syntax error in one document
-//! leaves the others readable, and JSON into its values. Nesting, size and the copies made by aliases are bounded.
+//! A file is cut into documents first, as `kubectl` does it, so that a syntax error in one document leaves the others
+//! readable, and JSON into its values. Nesting, size and the copies made by aliases are bounded.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,6 +9,7 @@ use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, Tag};
 
 use super::json::{self, Shifts};
 use super::scalar::{CoreTag, Typed, resolve};
+use super::split::{Chunk, split};
 use super::{Document, EntryData, NodeData, Place, Step, Style, ValueData};
 
 /// What a file may cost.
@@ -52,8 +53,28 @@ pub(crate) enum LoadErrorKind {
     Alias,
     #[error("a merge key needs a mapping, or a list of mappings")]
     Merge,
+    #[error(
+        "`kubectl` takes the `{key}` that is merged here for the one on line {first}; put `<<` first"
+    )]
+    MergeAfter { key: String, first: u32 },
     #[error("tag `{0}` means nothing to a policy")]
     Tag(String),
+    #[error("`{text}` is not what its tag `!!{tag}` says")]
+    TagMismatch { text: String, tag: &'static str },
+    #[error("`{0}:` is a word in YAML 1.1; put a blank behind the colon, or the word in quotes")]
+    TightColon(String),
+    #[error("`?` before a word makes a key of it in YAML 1.1; put the word in quotes")]
+    QuestionMark,
+    #[error("`{0}` is no number that JSON has")]
+    Number(String),
+    #[error("`{}` is a line break or a control character in YAML 1.1, which no editor shows", .0.escape_unicode())]
+    Character(char),
+    #[error("`kubectl` takes nothing behind `---` but a comment")]
+    Separator,
+    #[error("`kubectl` reads nothing behind `...`; begin a document with `---`")]
+    AfterEnd,
+    #[error("`...` ends a document, and none has begun")]
+    EndWithoutStart,
     #[error("nesting is deeper than {0} levels")]
     Depth(usize),
     #[error("aliases copy more than {0} values")]
@@ -83,7 +104,12 @@ pub(crate) fn load(text: &str, limits: &Limits) -> (Vec<Document>, Vec<LoadError
             }],
         );
     }
-    for (first_line, chunk) in split_documents(text.strip_prefix('\u{feff}').unwrap_or(text)) {
+    let (chunks, cut) = split(text.strip_prefix('\u{feff}').unwrap_or(text));
+    errors.extend(cut);
+    for Chunk { first_line, text } in chunks {
+        if is_directives(text) {
+            continue;
+        }
         let mut load = |text: &str, first_line, shifts| {
             let mut loader = Loader::new(text, first_line, shifts, limits);
             if let Err(error) = loader.run() {
@@ -91,41 +117,20 @@ pub(crate) fn load(text: &str, limits: &Limits) -> (Vec<Document>, Vec<LoadError
             }
             documents.append(&mut loader.documents);
         };
-        match json::values(chunk) {
+        match json::values(text) {
             Some(values) => {
                 for value in values {
                     let line = first_line.saturating_add(value.lines_before);
                     load(&value.text, line, value.shifts);
                 }
             }
-            None => load(chunk, first_line, Shifts::default()),
+            None => load(text, first_line, Shifts::default()),
         }
     }
     (documents, errors)
 }
 
-/// The parts of a file between its `---` lines, with the number of their first line. YAML forbids such a line inside
-/// quoted and block scalars too, so nothing else can be meant by it.
-fn split_documents(text: &str) -> Vec<(u32, &str)> {
-    let mut parts = Vec::new();
-    let (mut start, mut start_line) = (0, 1_u32);
-    let (mut offset, mut line) = (0, 1_u32);
-    for piece in text.split_inclusive('\n') {
-        let marker = piece
-            .strip_prefix("---")
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']));
-        if marker && offset > start && !is_directives(&text[start..offset]) {
-            parts.push((start_line, &text[start..offset]));
-            (start, start_line) = (offset, line);
-        }
-        offset += piece.len();
-        line = line.saturating_add(1);
-    }
-    parts.push((start_line, &text[start..]));
-    parts
-}
-
-/// Whether a text is what may stand before a `---` line and belongs to the document behind it, such as `%YAML 1.1`.
+/// Whether a text is what may stand before a `---` line and says nothing to this reader, such as `%YAML 1.1`.
 fn is_directives(text: &str) -> bool {
     text.starts_with('%')
         && text
@@ -144,6 +149,8 @@ struct Loader<'t> {
     anchors: BTreeMap<usize, u32>,
     alias_nodes: usize,
     root: Option<u32>,
+    /// A place in the text, in characters and in bytes.
+    walked: (usize, usize),
 }
 
 /// A sequence or mapping whose end has not been seen.
@@ -158,9 +165,18 @@ enum OpenKind {
     Mapping {
         entries: Vec<EntryData>,
         keys: BTreeMap<Box<str>, u32>,
-        merges: Vec<(u32, Place)>,
+        merges: Vec<Merge>,
         pending: Option<Key>,
     },
+}
+
+/// What stands behind a `<<`.
+#[derive(Clone, Copy)]
+struct Merge {
+    id: u32,
+    place: Place,
+    /// How many keys stand before it.
+    before: usize,
 }
 
 enum Key {
@@ -181,6 +197,7 @@ impl<'t> Loader<'t> {
             anchors: BTreeMap::new(),
             alias_nodes: 0,
             root: None,
+            walked: (0, 0),
         }
     }
 
@@ -214,10 +231,14 @@ impl<'t> Loader<'t> {
                     ScalarStyle::Literal | ScalarStyle::Folded => Style::Block,
                 };
                 let tag = tag
-                    .map(|tag| core_tag(&tag))
+                    .map(|tag| scalar_tag(&tag))
                     .transpose()
-                    .map_err(|kind| LoadError { kind, place })?
-                    .flatten();
+                    .map_err(|kind| LoadError { kind, place })?;
+                check(&text, style, tag).map_err(|kind| LoadError { kind, place })?;
+                if style == Style::Plain && !text.is_empty() && self.ends_in_a_tight_colon(span) {
+                    let kind = LoadErrorKind::TightColon(text.into());
+                    return Err(LoadError { kind, place });
+                }
                 if self.wants_key() {
                     return self.key(&text, style, tag, place);
                 }
@@ -259,7 +280,7 @@ impl<'t> Loader<'t> {
         kind: OpenKind,
     ) -> Result<(), LoadError> {
         if let Some(tag) = tag {
-            core_tag(tag).map_err(|kind| LoadError { kind, place })?;
+            collection_tag(tag, &kind).map_err(|kind| LoadError { kind, place })?;
         }
         if self.wants_key() {
             return Err(LoadError {
@@ -317,6 +338,40 @@ impl<'t> Loader<'t> {
         )
     }
 
+    /// Whether `:,`, `:]` or `:}` follows: a key without a value to YAML 1.2, and a word that ends with a colon to YAML 1.1.
+    fn ends_in_a_tight_colon(&mut self, span: Span) -> bool {
+        // Events come in the order of the text, so that it is walked once.
+        let (mut index, mut bytes) = self.walked;
+        if span.end.index() < index {
+            (index, bytes) = (0, 0);
+        }
+        let rest = self.text.get(bytes..).unwrap_or_default();
+        bytes += rest
+            .chars()
+            .take(span.end.index() - index)
+            .map(char::len_utf8)
+            .sum::<usize>();
+        self.walked = (span.end.index(), bytes);
+        let rest = self.text.get(bytes..).unwrap_or_default();
+        rest.trim_start()
+            .strip_prefix(':')
+            .is_some_and(|rest| rest.starts_with([',', ']', '}']))
+    }
+
+    /// Whether the next node is what a `<<` merges.
+    fn merges_here(&self) -> bool {
+        matches!(
+            self.open.last(),
+            Some(Open {
+                kind: OpenKind::Mapping {
+                    pending: Some(Key::Merge(_)),
+                    ..
+                },
+                ..
+            })
+        )
+    }
+
     fn key(
         &mut self,
         text: &str,
@@ -324,12 +379,18 @@ impl<'t> Loader<'t> {
         tag: Option<CoreTag>,
         place: Place,
     ) -> Result<(), LoadError> {
-        // sigs.k8s.io/yaml writes truth values and numbers as JSON keys; other types it refuses.
+        // sigs.k8s.io/yaml writes truth values and whole numbers as JSON keys; other types it refuses.
         let key: Box<str> = match resolve(text, style, tag) {
             Typed::Str(text) => text.into(),
             Typed::Bool(value) => value.to_string().into(),
             Typed::Int(value) => value.to_string().into(),
-            Typed::Float(value) => value.to_string().into(),
+            // It writes them with seven digits, and refuses those beyond 64 bits.
+            Typed::Float(_) => {
+                return Err(LoadError {
+                    kind: LoadErrorKind::Key("a number with a fraction"),
+                    place,
+                });
+            }
             Typed::Null => {
                 return Err(LoadError {
                     kind: LoadErrorKind::Key("null"),
@@ -344,10 +405,7 @@ impl<'t> Loader<'t> {
         else {
             return Ok(());
         };
-        if style == Style::Plain && text == "<<" {
-            *pending = Some(Key::Merge(place));
-            return Ok(());
-        }
+        let is_merge = style == Style::Plain && text == "<<";
         if let Some(first) = keys.insert(key.clone(), place.line) {
             return Err(LoadError {
                 kind: LoadErrorKind::DuplicateKey {
@@ -357,7 +415,11 @@ impl<'t> Loader<'t> {
                 place,
             });
         }
-        *pending = Some(Key::Name(key, place));
+        *pending = Some(if is_merge {
+            Key::Merge(place)
+        } else {
+            Key::Name(key, place)
+        });
         Ok(())
     }
 
@@ -380,6 +442,14 @@ impl<'t> Loader<'t> {
         if self.open.len() + self.data(target).height > self.limits.depth {
             return Err(LoadError {
                 kind: LoadErrorKind::Depth(self.limits.depth),
+                place,
+            });
+        }
+        // `<<: *list` is refused by `kubectl`, `<<: [*one, *other]` is not.
+        let is_list = matches!(self.data(target).value, ValueData::Sequence(_));
+        if is_list && self.merges_here() {
+            return Err(LoadError {
+                kind: LoadErrorKind::Merge,
                 place,
             });
         }
@@ -420,21 +490,18 @@ impl<'t> Loader<'t> {
         Ok(self.add_collection(value, original.place))
     }
 
-    /// YAML 1.1's `<<`: the entries of the merged mappings that are not written out; the first of several wins.
-    fn merge(
-        &mut self,
-        entries: &mut Vec<EntryData>,
-        merges: &[(u32, Place)],
-    ) -> Result<(), LoadError> {
+    /// YAML 1.1's `<<`: the entries of the merged mappings that are not written out; the first of several wins. To `kubectl` what is
+    /// written before it does not win.
+    fn merge(&mut self, entries: &mut Vec<EntryData>, merges: &[Merge]) -> Result<(), LoadError> {
         let mut known: BTreeSet<Box<str>> = entries.iter().map(|entry| entry.key.clone()).collect();
-        for (source, place) in merges {
-            let sources = match &self.data(*source).value {
-                ValueData::Mapping(_) => vec![*source],
+        for Merge { id, place, before } in merges.iter().copied() {
+            let sources = match &self.data(id).value {
+                ValueData::Mapping(_) => vec![id],
                 ValueData::Sequence(ids) => ids.clone(),
                 ValueData::Scalar { .. } => {
                     return Err(LoadError {
                         kind: LoadErrorKind::Merge,
-                        place: *place,
+                        place,
                     });
                 }
             };
@@ -442,10 +509,20 @@ impl<'t> Loader<'t> {
                 let ValueData::Mapping(merged) = self.data(id).value.clone() else {
                     return Err(LoadError {
                         kind: LoadErrorKind::Merge,
-                        place: *place,
+                        place,
                     });
                 };
                 for entry in merged {
+                    let written = entries[..before.min(entries.len())]
+                        .iter()
+                        .find(|written| written.key == entry.key);
+                    if let Some(written) = written {
+                        let (key, first) = (entry.key.to_string(), written.place.line);
+                        return Err(LoadError {
+                            kind: LoadErrorKind::MergeAfter { key, first },
+                            place,
+                        });
+                    }
                     if known.insert(entry.key.clone()) {
                         entries.push(entry);
                     }
@@ -477,7 +554,11 @@ impl<'t> Loader<'t> {
                     place,
                     value: id,
                 }),
-                Some(Key::Merge(place)) => merges.push((id, place)),
+                Some(Key::Merge(place)) => merges.push(Merge {
+                    id,
+                    place,
+                    before: entries.len(),
+                }),
                 None => {
                     return Err(LoadError {
                         kind: LoadErrorKind::Key("a value"),
@@ -580,17 +661,51 @@ fn children(value: &ValueData) -> Vec<(u32, Step)> {
     }
 }
 
+/// What no JSON can hold, what is not of the type its tag says, and what versions of YAML read as different things.
+fn check(text: &str, style: Style, tag: Option<CoreTag>) -> Result<(), LoadErrorKind> {
+    if style == Style::Plain && text.starts_with('?') {
+        return Err(LoadErrorKind::QuestionMark);
+    }
+    let typed = resolve(text, style, tag);
+    if let Typed::Float(number) = typed
+        && !number.is_finite()
+    {
+        return Err(LoadErrorKind::Number(text.to_owned()));
+    }
+    match tag {
+        Some(tag) if !tag.fits(typed) => Err(LoadErrorKind::TagMismatch {
+            text: text.to_owned(),
+            tag: tag.word(),
+        }),
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// The tags JSON's types have; anything else would change a value in a way no reader of the file sees.
-fn core_tag(tag: &Tag) -> Result<Option<CoreTag>, LoadErrorKind> {
+fn scalar_tag(tag: &Tag) -> Result<CoreTag, LoadErrorKind> {
     if tag.handle == "!" && tag.suffix.is_empty() {
-        return Ok(Some(CoreTag::Str));
+        return Ok(CoreTag::Str);
     }
     match (tag.is_yaml_core_schema(), tag.suffix.as_str()) {
-        (true, "str") => Ok(Some(CoreTag::Str)),
-        (true, "int" | "bool" | "null" | "float") => Ok(Some(CoreTag::Other)),
-        (true, "seq" | "map") => Ok(None),
+        (true, "str") => Ok(CoreTag::Str),
+        (true, "int") => Ok(CoreTag::Int),
+        (true, "float") => Ok(CoreTag::Float),
+        (true, "bool") => Ok(CoreTag::Bool),
+        (true, "null") => Ok(CoreTag::Null),
         _ => Err(LoadErrorKind::Tag(tag.to_string())),
     }
+}
+
+/// The same for a list or a mapping.
+fn collection_tag(tag: &Tag, kind: &OpenKind) -> Result<(), LoadErrorKind> {
+    let expected = match kind {
+        OpenKind::Sequence(_) => "seq",
+        OpenKind::Mapping { .. } => "map",
+    };
+    if tag.is_yaml_core_schema() && tag.suffix == expected {
+        return Ok(());
+    }
+    Err(LoadErrorKind::Tag(tag.to_string()))
 }
 
 #[cfg(test)]

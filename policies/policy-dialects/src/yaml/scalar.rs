@@ -25,7 +25,34 @@ pub enum Typed<'d> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CoreTag {
     Str,
-    Other,
+    Int,
+    Float,
+    Bool,
+    Null,
+}
+
+impl CoreTag {
+    /// Whether a value is of this type, as go-yaml sees it.
+    pub(crate) const fn fits(self, typed: Typed<'_>) -> bool {
+        matches!(
+            (self, typed),
+            (Self::Str, Typed::Str(_))
+                | (Self::Int, Typed::Int(_))
+                | (Self::Float, Typed::Float(_))
+                | (Self::Bool, Typed::Bool(_))
+                | (Self::Null, Typed::Null)
+        )
+    }
+
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Str => "str",
+            Self::Int => "int",
+            Self::Float => "float",
+            Self::Bool => "bool",
+            Self::Null => "null",
+        }
+    }
 }
 
 pub(crate) fn resolve(text: &str, style: Style, tag: Option<CoreTag>) -> Typed<'_> {
@@ -51,9 +78,19 @@ pub(crate) fn resolve(text: &str, style: Style, tag: Option<CoreTag>) -> Typed<'
     if !text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.')) {
         return Typed::Str(text);
     }
+    // Behind a dot it takes underscores between digits only.
+    if text.starts_with('.') && !is_well_separated(text) {
+        return Typed::Str(text);
+    }
     let digits = text.replace('_', "");
-    if let Some(number) = parse_int(&digits) {
-        return Typed::Int(number);
+    match parse_int(&digits) {
+        #[expect(clippy::cast_precision_loss, reason = "its author calls it a float")]
+        Some(Whole::Signed(number)) if tag == Some(CoreTag::Float) => {
+            return Typed::Float(number as f64);
+        }
+        Some(Whole::Signed(number)) => return Typed::Int(number),
+        Some(Whole::Beyond(number)) => return Typed::Float(number),
+        None => {}
     }
     if is_float(&digits)
         && let Ok(number) = digits.parse::<f64>()
@@ -69,7 +106,14 @@ pub(crate) fn is_surprising_number(text: &str) -> bool {
     (digits.len() > 1 && digits.starts_with('0') && !digits.starts_with("0.")) || text.contains('_')
 }
 
-fn parse_int(text: &str) -> Option<i64> {
+/// A whole number.
+enum Whole {
+    Signed(i64),
+    /// It needs all 64 bits, and JSON's readers make a float of it.
+    Beyond(f64),
+}
+
+fn parse_int(text: &str) -> Option<Whole> {
     let (negative, digits) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
@@ -86,12 +130,33 @@ fn parse_int(text: &str) -> Option<i64> {
     } else {
         (10, lower.as_str())
     };
+    // It takes a sign here, and here only.
+    if let Some(signed) = text.strip_prefix("0b").filter(|_| base == 2)
+        && signed.starts_with(['+', '-'])
+    {
+        return i64::from_str_radix(signed, 2).ok().map(Whole::Signed);
+    }
     // `from_str_radix` takes a sign of its own, which would read `0x-5`.
     if digits.is_empty() || digits.starts_with(['+', '-']) {
         return None;
     }
     let number = i128::from_str_radix(digits, base).ok()?;
-    i64::try_from(if negative { -number } else { number }).ok()
+    let number = if negative { -number } else { number };
+    if let Ok(number) = i64::try_from(number) {
+        return Some(Whole::Signed(number));
+    }
+    #[expect(clippy::cast_precision_loss, reason = "as a reader of JSON has it")]
+    u64::try_from(number)
+        .ok()
+        .map(|number| Whole::Beyond(number as f64))
+}
+
+fn is_well_separated(text: &str) -> bool {
+    let digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
+    let bytes = text.as_bytes();
+    (0..bytes.len()).all(|at| {
+        bytes[at] != b'_' || at > 0 && digit(bytes.get(at - 1)) && digit(bytes.get(at + 1))
+    })
 }
 
 /// `^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$`
@@ -138,6 +203,14 @@ mod tests {
     #[test_case("2001:db8::1", Typed::Str("2001:db8::1"); "an IPv6 address")]
     #[test_case("2001-12-14", Typed::Str("2001-12-14"); "a date stays a string")]
     #[test_case("99999999999999999999", Typed::Float(1e20); "beyond 64 bits")]
+    #[test_case("18446744073709551615", Typed::Float(18_446_744_073_709_551_615.0); "all of 64 bits")]
+    #[test_case("0xFFFFFFFFFFFFFFFF", Typed::Float(18_446_744_073_709_551_615.0); "all of 64 bits in hexadecimal")]
+    #[test_case("0xFFFFFFFFFFFFFFFFF", Typed::Str("0xFFFFFFFFFFFFFFFFF"); "hexadecimal beyond 64 bits")]
+    #[test_case(".8_9", Typed::Float(0.89); "an underscore between digits behind a dot")]
+    #[test_case(".89_", Typed::Str(".89_"); "an underscore at the end behind a dot")]
+    #[test_case("0b-11", Typed::Int(-3); "a sign inside of a binary number")]
+    #[test_case("-0b-11", Typed::Str("-0b-11"); "two signs")]
+    #[test_case("0.8_9", Typed::Float(0.89); "an underscore behind a digit")]
     #[test_case("~", Typed::Null; "tilde")]
     #[test_case("", Typed::Null; "nothing")]
     #[test_case("-", Typed::Str("-"); "a lone sign")]
@@ -155,7 +228,7 @@ mod tests {
             Typed::Str("443")
         );
         assert_eq!(
-            resolve("443", Style::Quoted, Some(CoreTag::Other)),
+            resolve("443", Style::Quoted, Some(CoreTag::Int)),
             Typed::Int(443)
         );
     }

@@ -2,6 +2,7 @@
 
 use super::Style;
 use super::scalar::{self, Typed};
+use super::split::is_odd;
 
 /// Longest run of characters that a list or mapping is kept on one line for.
 const INLINE: usize = 72;
@@ -119,11 +120,7 @@ pub(crate) fn text(objects: &[Written]) -> String {
         for comment in comments {
             out.push_str("# ");
             // A comment ends at its line, whatever a name in it holds.
-            out.extend(
-                comment
-                    .chars()
-                    .map(|c| if c.is_control() { ' ' } else { c }),
-            );
+            out.extend(comment.chars().map(|c| if is_odd(c) { ' ' } else { c }));
             out.push('\n');
         }
         write_map(object, 0, &mut out);
@@ -229,7 +226,7 @@ fn scalar_text(text: &str) -> String {
             '\\' => out.push_str("\\\\"),
             '\n' => out.push_str("\\n"),
             '\t' => out.push_str("\\t"),
-            character if character.is_control() => {
+            character if is_odd(character) => {
                 out.push_str(&format!("\\u{:04x}", u32::from(character)));
             }
             character => out.push(character),
@@ -314,9 +311,38 @@ rules:
     #[test]
     fn every_string_is_read_back_as_itself() {
         let strings = [
-            "y", "~", "null", "0x1f", "012", ".5", "-", "- a", "a: b", "#", "a #b", "!t", "&a",
-            "%", "@", "`", "\u{e9}", "\r\n", "'", "[", "{", ",", "?", "=", "<<", "1_000",
-            "12:30:45", "a b ", "\u{85}", "\u{feff}",
+            "y",
+            "~",
+            "null",
+            "0x1f",
+            "012",
+            ".5",
+            "-",
+            "- a",
+            "a: b",
+            "#",
+            "a #b",
+            "!t",
+            "&a",
+            "%",
+            "@",
+            "`",
+            "\u{e9}",
+            "\r\n",
+            "'",
+            "[",
+            "{",
+            ",",
+            "?",
+            "=",
+            "<<",
+            "1_000",
+            "12:30:45",
+            "a b ",
+            "\u{85}",
+            "\u{feff}",
+            "a\u{2028}b",
+            "\u{ffff}",
         ];
         let object = strings
             .iter()

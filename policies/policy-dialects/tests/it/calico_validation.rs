@@ -83,7 +83,7 @@ fn rules(rule: &str, code: &str) {
 #[test_case("types: [Egress, Egress]", "calico-types"; "a type twice")]
 #[test_case("types: [egress]", "invalid-value"; "a type in lower case")]
 #[test_case("order: first", "wrong-type"; "an order that is no number")]
-#[test_case("order: .nan", "wrong-type"; "an order that is not a number")]
+#[test_case("order: .nan", "yaml-syntax"; "an order that is not a number")]
 #[test_case("selector: app = a", "calico-selector"; "no selector")]
 #[test_case("serviceAccountSelector: \"global()\"", "calico-global"; "global of accounts")]
 #[test_case("selector: \"a == 'global('\"", "calico-global"; "the word in a literal, as calico looks for it")]

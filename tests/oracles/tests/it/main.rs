@@ -17,5 +17,6 @@ mod engine;
 mod foreign;
 mod ours;
 mod random;
+mod reading;
 mod shrink;
 mod yaml;

@@ -95,6 +95,52 @@ fn anchors_are_copied_and_merge_keys_fill_in() {
 }
 
 #[test]
+fn what_stands_before_a_merge_key_is_not_overwritten_in_silence() {
+    assert_eq!(
+        error("base: &b {x: 1}\nmerged:\n  x: 3\n  <<: *b\n").kind,
+        LoadErrorKind::MergeAfter {
+            key: "x".into(),
+            first: 3
+        }
+    );
+}
+
+#[test_case("b: &b {x: 1}\nm: {<<: *b, <<: *b}\n"; "twice")]
+#[test_case("b: &b [{x: 1}]\nm: {<<: *b}\n"; "the alias of a list")]
+#[test_case("m: {<<: 1}\n"; "a number")]
+fn other_merge_keys_are_refused(text: &str) {
+    assert!(matches!(
+        error(text).kind,
+        LoadErrorKind::Merge | LoadErrorKind::DuplicateKey { .. }
+    ));
+}
+
+#[test_case("a: [?b]"; "a word")]
+#[test_case("a: {?b: c}"; "a key")]
+fn a_question_mark_before_a_word_is_refused(text: &str) {
+    assert_eq!(error(text).kind, LoadErrorKind::QuestionMark);
+}
+
+#[test_case("a: {b:}"; "a key without a value")]
+#[test_case("a: {b :}"; "a blank before it")]
+#[test_case("a: [é, 2001:db8::, b]"; "an address")]
+#[test_case("a: [b, {c: 1, d:, e: 2}]"; "a key between others")]
+fn a_colon_before_a_bracket_or_comma_is_refused(text: &str) {
+    assert!(
+        matches!(error(text).kind, LoadErrorKind::TightColon(_)),
+        "{:?}",
+        error(text)
+    );
+}
+
+#[test]
+fn a_colon_before_a_blank_is_a_key() {
+    let document = one("a: {b: , \"c\":}\nd: ['2001:db8::', 2001:db8::1]\n");
+    assert!(at(at(document.root(), "a"), "b").is_null());
+    assert!(at(at(document.root(), "a"), "c").is_null());
+}
+
+#[test]
 fn keys_are_read_as_json_keys() {
     let document = one("on: 1\n010: 2\n");
     assert_eq!(at(document.root(), "true").typed(), Some(Typed::Int(1)));
@@ -137,6 +183,8 @@ fn two_spellings_of_one_key_are_a_duplicate() {
 #[test_case("{[a]: b}"; "a list as key")]
 #[test_case("? {a: b}\n: c"; "a mapping as key")]
 #[test_case("~: b"; "null as key")]
+#[test_case("1.5: b"; "a fraction as key")]
+#[test_case("18446744073709551615: b"; "a number beyond 64 bits as key")]
 fn other_keys_are_refused(text: &str) {
     assert!(
         matches!(error(text).kind, LoadErrorKind::Key(_)),
@@ -147,10 +195,44 @@ fn other_keys_are_refused(text: &str) {
 
 #[test]
 fn foreign_tags_are_refused() {
-    assert!(matches!(error("a: !secret b").kind, LoadErrorKind::Tag(_)));
+    for text in [
+        "!secret b",
+        "!!map b",
+        "!!str [b]",
+        "!!seq {b: c}",
+        "!!binary aGk=",
+    ] {
+        let error = error(&format!("a: {text}\n"));
+        assert!(
+            matches!(error.kind, LoadErrorKind::Tag(_)),
+            "{text}: {error:?}"
+        );
+    }
     assert_eq!(
         at(one("a: !!str 5").root(), "a").typed(),
         Some(Typed::Str("5"))
+    );
+}
+
+#[test_case("!!int on"; "a truth value")]
+#[test_case("!!bool 1"; "a number")]
+#[test_case("!!null 'x'"; "a string")]
+#[test_case("!!float x"; "a word")]
+fn a_tag_that_does_not_fit_is_refused(text: &str) {
+    assert!(matches!(
+        error(&format!("a: {text}\n")).kind,
+        LoadErrorKind::TagMismatch { .. }
+    ));
+}
+
+#[test_case(".inf")]
+#[test_case("-.INF")]
+#[test_case(".nan")]
+#[test_case("1e400"; "beyond every float")]
+fn a_number_json_has_not_is_refused(text: &str) {
+    assert_eq!(
+        error(&format!("a: [{text}]\n")).kind,
+        LoadErrorKind::Number(text.into())
     );
 }
 
