@@ -2,6 +2,7 @@
 //!
 //! `cargo xtask help` lists them.
 
+mod apiserver;
 mod bench;
 mod check;
 mod crds;
@@ -18,6 +19,10 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 
 const TASKS: &[(&str, &str)] = &[
+    (
+        "apiserver",
+        "our definitions, and what our readers say, beside a kube-apiserver that it builds (root)",
+    ),
     (
         "bench",
         "what Egret costs, against the same machine without it and against peers (root)",
@@ -65,6 +70,7 @@ fn main() -> ExitCode {
 
 fn run(task: &str, rest: &[String]) -> anyhow::Result<()> {
     match task {
+        "apiserver" => apiserver::run(rest),
         "bench" => bench::run(rest),
         "check" => check::run(rest).context("the checks did not all pass"),
         "crds" => generated::write_crds(),

@@ -55,6 +55,15 @@ fn show(command: &Command) -> String {
 
 /// Where `cargo build --release` put a program of ours.
 pub(crate) fn release_binary(name: &str) -> anyhow::Result<PathBuf> {
+    let binary = target()?.join("release").join(name);
+    if !binary.is_file() {
+        bail!("`{}` is not there after a release build", binary.display());
+    }
+    Ok(binary)
+}
+
+/// Cargo's target directory.
+pub(crate) fn target() -> anyhow::Result<PathBuf> {
     let output = cargo()
         .args(["metadata", "--format-version", "1", "--no-deps"])
         .output()
@@ -64,9 +73,5 @@ pub(crate) fn release_binary(name: &str) -> anyhow::Result<PathBuf> {
     let target = metadata["target_directory"]
         .as_str()
         .context("no target directory in the metadata")?;
-    let binary = Path::new(target).join("release").join(name);
-    if !binary.is_file() {
-        bail!("`{}` is not there after a release build", binary.display());
-    }
-    Ok(binary)
+    Ok(target.into())
 }

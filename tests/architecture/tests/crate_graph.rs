@@ -80,6 +80,7 @@ const IMPURE: &[&str] = &[
 /// The binary and the crates around the product may name every crate.
 const UNBOUND: &[&str] = &[
     "architecture",
+    "cluster",
     "conformance",
     "egret",
     "fuzz-replay",

@@ -1,0 +1,3 @@
+module egret.dev/cluster/client
+
+go 1.26.0
