@@ -1,5 +1,6 @@
 //! `StagedKubernetesNetworkPolicy`: a change of a Kubernetes `NetworkPolicy`, written like one.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use policy_model::{
@@ -9,10 +10,11 @@ use policy_model::{
 use super::v3::{StagedActionSpec, refuse_more_than_a_name, staged_action};
 use crate::Context;
 use crate::codes;
-use crate::decode::Findings;
+use crate::decode::{Fields, Findings};
 use crate::network_policy::{NetworkPolicySpec, lower};
 use crate::object::Object;
 use crate::surroundings::Surroundings;
+use crate::yaml::{Node, Shape, Typed};
 
 /// The group of the policies it stages.
 const STAGES: &str = "networking.k8s.io";
@@ -62,12 +64,15 @@ pub(super) fn read(
             staged(nothing, StagedChange::Delete)
         }
         StagedActionSpec::Set => {
-            let spec = NetworkPolicySpec::decode_fields(node, &mut fields, findings);
+            let spec = decode(node, &mut fields, findings);
             fields.finish(findings, codes::UNKNOWN_FIELD);
             let lowered = spec.and_then(|spec| lower(spec, node, &id, context, findings));
             staged(lowered.unwrap_or(nothing), StagedChange::Set)
         }
         StagedActionSpec::Learn | StagedActionSpec::Ignore => {
+            // It changes nothing, and the server reads it all the same.
+            decode(node, &mut fields, findings);
+            fields.finish(findings, codes::UNKNOWN_FIELD);
             super::staged::report_idle(node, findings);
             return Vec::new();
         }
@@ -76,4 +81,37 @@ pub(super) fn read(
         return Vec::new();
     }
     vec![policy]
+}
+
+/// What the definition says of `policyTypes` the kind it stages does not.
+fn decode<'d>(
+    node: Node<'d>,
+    fields: &mut Fields<'d>,
+    findings: &mut Findings,
+) -> Option<NetworkPolicySpec<'d>> {
+    if let Some(types) = fields.take("policyTypes")
+        && let Shape::Sequence(items) = types.shape()
+    {
+        if items.is_empty() {
+            findings.report_help(
+                codes::CALICO_TYPES,
+                types,
+                "`policyTypes` has at least one entry",
+                "leave it out, or write [Ingress], [Egress] or both",
+            );
+        }
+        let mut seen = BTreeSet::new();
+        for item in items.iter() {
+            if let Some(Typed::Str(word)) = item.typed()
+                && !seen.insert(word)
+            {
+                findings.report(
+                    codes::CALICO_TYPES,
+                    item,
+                    "a type is specified more than once",
+                );
+            }
+        }
+    }
+    NetworkPolicySpec::decode_fields(node, fields, findings)
 }

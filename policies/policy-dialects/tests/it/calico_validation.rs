@@ -61,6 +61,9 @@ fn refused(text: &str, code: &str) {
 #[test_case("{action: Allow, destination: {services: {name: api}, namespaceSelector: all()}}", "calico-services"; "a service with namespaces")]
 #[test_case("{action: Allow, destination: {services: {name: api}, nets: [192.0.2.0/24]}}", "calico-services"; "a service with nets")]
 #[test_case("{action: Allow, destination: {services: {name: api}, serviceAccounts: {}}}", "calico-services"; "a service with accounts")]
+#[test_case("{action: Allow, metadata: x}", "wrong-type"; "annotations that are a word")]
+#[test_case("{action: Allow, metadata: {annotations: [x]}}", "wrong-type"; "annotations that are a list")]
+#[test_case("{action: Allow, metadata: {annotations: {a: 1}}}", "wrong-type"; "an annotation that is a number")]
 #[test_case("{action: Allow, http: {methods: [GET]}}", "calico-http"; "http on egress")]
 #[test_case("{action: Deny, destination: {domains: [a.example]}}", "calico-domain"; "a name denied")]
 #[test_case("{action: Pass, destination: {domains: [a.example]}}", "calico-domain"; "a name passed")]
@@ -124,6 +127,10 @@ fn global_policies(spec: &str, code: &str) {
 #[test_case("HostEndpoint", "{name: a}", "node: n\nexpectedIPs: [eth0]", "calico-host-endpoint"; "no address")]
 #[test_case("HostEndpoint", "{name: a}", "node: n\ninterfaceName: e\nports: [{name: a, port: 1, protocol: ICMP}]", "calico-host-endpoint"; "a port of icmp")]
 #[test_case("StagedNetworkPolicy", "{name: a}", "stagedAction: Delete\nselector: has(a)", "calico-staged"; "a deletion that says more")]
+#[test_case("StagedKubernetesNetworkPolicy", "{name: a}", "policyTypes: []", "calico-types"; "staged types that are empty")]
+#[test_case("StagedKubernetesNetworkPolicy", "{name: a}", "policyTypes: [Egress, Egress]", "calico-types"; "a staged type twice")]
+#[test_case("StagedKubernetesNetworkPolicy", "{name: a}", "stagedAction: Learn\npodSelector: [{}]", "wrong-type"; "a broken policy that learns")]
+#[test_case("StagedKubernetesNetworkPolicy", "{name: a}", "stagedAction: Ignore\nstranger: x", "unknown-field"; "an ignored policy with a field that is none")]
 #[test_case("StagedNetworkPolicy", "{name: a}", "stagedAction: Remove", "invalid-value"; "an unknown staged action")]
 fn other_objects(kind: &str, metadata: &str, spec: &str, code: &str) {
     refused(&object(kind, metadata, spec), code);

@@ -3,7 +3,7 @@ use policy_model::Protocol;
 
 use crate::codes;
 use crate::decode::{At, Findings, Unknown};
-use crate::yaml::Node;
+use crate::yaml::{Node, Shape};
 
 use super::entity::{EntitySpec, unknown_code};
 use super::ports::{self, PortSpec};
@@ -101,7 +101,9 @@ impl<'d> RuleSpec<'d> {
         let (source, destination) = (entity("source"), entity("destination"));
         let http = fields.take("http");
         // Annotations of a rule are for people.
-        fields.take("metadata");
+        if let Some(metadata) = fields.take("metadata") {
+            check_annotations(metadata, findings);
+        }
         if fields.finish(findings, unknown_code(direction)) == Unknown::Some {
             unknown = Unknown::Some;
         }
@@ -337,6 +339,21 @@ fn check_protocols(
             );
         }
     }
+}
+
+fn check_annotations(metadata: Node<'_>, findings: &mut Findings) {
+    let Some(mut fields) = findings.fields(metadata) else {
+        return;
+    };
+    if let Some(annotations) = fields.take("annotations")
+        && let Some(Shape::Mapping(entries)) =
+            findings.fields(annotations).map(|_| annotations.shape())
+    {
+        for entry in entries.iter() {
+            findings.string(entry.value);
+        }
+    }
+    fields.finish(findings, codes::UNKNOWN_TOP_LEVEL_FIELD);
 }
 
 /// `http` stands in ingress rules that Allow only.
