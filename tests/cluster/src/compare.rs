@@ -146,7 +146,7 @@ impl Comparison {
             ),
             (400 | 413 | 422, None) => (
                 format!("{kind}: they refuse: {}", response.message()),
-                known::refused_by_them(definition, response.message()),
+                known::refused_by_them(definition, response),
             ),
             (status, _) => bail!(
                 "the API server says {status} of {object}: {}",

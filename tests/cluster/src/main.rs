@@ -30,7 +30,7 @@ use crate::compare::Comparison;
 use crate::programs::Programs;
 
 /// Random objects of each kind.
-const OBJECTS: usize = 3_000;
+const OBJECTS: usize = 2_000;
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
