@@ -4,10 +4,12 @@ use dns_names::{Name, NamePattern};
 use policy_model::{Preset, Protocol, RefusalCode, Resolver};
 
 use crate::compile::clauses::{NameTarget, QuestionRule};
+use crate::decide::Flow;
 use crate::guard::{Guard, metadata_name};
 use crate::numbering::index;
 use crate::reason::{Reason, ReasonId, Reasons};
 use crate::ruleset::{Chain, Effect, Outcome, Ruleset, Ruling, Verdict};
+use crate::walk::outcome;
 
 /// What becomes of a DNS question, as far as its name goes; the flow to the server is judged by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +78,8 @@ impl Ruleset {
     ///
     /// In order: a guarded metadata name that no rule opens, a Deny by name that stands before every Allow of that name, then
     /// the union of `rules.dns` where rules have them for that server, port and protocol, else the names of all FQDN rules
-    /// where a policy filters, and the metadata names that a rule opens. Whether the workload may talk to the server at all is a flow, and not judged here. A server that
+    /// where a policy filters and the names of the cluster's zone that stand for what may be reached, and the metadata names
+    /// that a rule opens. Whether the workload may talk to the server at all is a flow, and not judged here. A server that
     /// is not a known resolver is nobody's business.
     pub fn judge_question(
         &self,
@@ -177,7 +180,21 @@ impl Ruleset {
         if !chain.filters_by_names {
             return Named::Unfiltered;
         }
-        by_rule.map_or(Named::ByNobody, |outcome| Named::ByRule(outcome.reason))
+        by_rule
+            .map(|outcome| outcome.reason)
+            .or_else(|| self.reached_by(ruling, name))
+            .map_or(Named::ByNobody, Named::ByRule)
+    }
+
+    /// Why a place may be reached that a name of the cluster's own zone stands for.
+    fn reached_by(&self, ruling: Ruling, name: &Name) -> Option<ReasonId> {
+        let zone = self.settings.cluster_domain.as_ref()?;
+        let behind = self.world.cluster.objects().behind_name(name, zone);
+        behind.into_iter().find_map(|(backend, protocol)| {
+            let flow = Flow::new(backend.address, protocol, backend.port);
+            let outcome = outcome(self, ruling, &flow);
+            (outcome.verdict == Verdict::Allow).then_some(outcome.reason)
+        })
     }
 
     /// Whether the name is one that may be asked with a zone of the search list behind it.

@@ -1,6 +1,7 @@
 use policy_model::Protocol;
 
 use crate::compile::clauses::Clause;
+use crate::decide::Flow;
 use crate::guard::GuardFacts;
 use crate::port_list::{PortKey, PortList, PortVerdict, Segment, covers};
 use crate::ruleset::{ByRuling, Chain, Effect, Outcome, Place, Ruleset, Ruling, Verdict};
@@ -47,6 +48,16 @@ pub(crate) fn port_list(ruleset: &Ruleset, shape: u32, names: &ByRuling<Vec<u32>
         })
         .collect();
     PortList::build(default, &protocols)
+}
+
+/// What becomes of a flow to an address on which no name counts.
+pub(crate) fn outcome(ruleset: &Ruleset, ruling: Ruling, flow: &Flow) -> Outcome {
+    let shape = ruleset.shape(ruleset.node(flow.ip).shape);
+    let walk = Walk::new(ruleset, ruling, &shape.clauses, &[], &shape.facts);
+    walk.at(PortKey {
+        protocol: Some(flow.protocol),
+        port: flow.port,
+    })
 }
 
 /// The walk of one ruling over what holds for an address.

@@ -11,6 +11,7 @@
 
 mod cluster;
 mod cluster_map;
+mod cluster_name;
 mod diagnostic;
 mod endpoint;
 mod expression;

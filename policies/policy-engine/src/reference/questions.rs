@@ -10,6 +10,7 @@ use super::{Court, Does, RuledQuestion, reason_of};
 use crate::decide::Flow;
 use crate::guard::Guard;
 use crate::reason::Reason;
+use crate::ruleset::Verdict;
 
 enum Asks {
     NotFiltered,
@@ -125,7 +126,20 @@ impl Court<'_> {
         {
             return Asks::NotFiltered;
         }
-        allowed.map_or(Asks::NotNamed, Asks::Named)
+        allowed
+            .or_else(|| self.reached_by(name))
+            .map_or(Asks::NotNamed, Asks::Named)
+    }
+
+    fn reached_by(&self, name: &Name) -> Option<Reason> {
+        let zone = self.settings.cluster_domain.as_ref()?;
+        let behind = self.world.cluster.objects().behind_name(name, zone);
+        let mut ruled = behind.into_iter().map(|(backend, protocol)| {
+            self.decide(&Flow::new(backend.address, protocol, backend.port), &[])
+        });
+        ruled
+            .find(|ruled| ruled.verdict == Verdict::Allow)
+            .map(|ruled| ruled.reason)
     }
 
     /// Whether a rule opens an address of the preset, on any port.

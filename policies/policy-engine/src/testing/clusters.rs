@@ -2,11 +2,11 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use dns_names::{Grammar, NamePattern};
+use dns_names::{Grammar, Name, NamePattern};
 use policy_model::*;
 
 use super::Random;
-use super::worlds::{Case, address, net};
+use super::worlds::{Case, address, name, net};
 
 const NAMESPACES: &[&str] = &["prod", "test"];
 const APPS: &[&str] = &["web", "db", "api"];
@@ -32,7 +32,7 @@ impl Case {
         }
         case.world.cluster = ClusterMap::new(cluster);
         if random.chance(30) {
-            case.settings.cluster_domain = Some(super::worlds::name("corp."));
+            case.settings.cluster_domain = Some(name("corp."));
         }
         for policy in &mut case.policies {
             if policy.tier == TierRef::union() && random.chance(40) {
@@ -46,6 +46,23 @@ impl Case {
             }
         }
         case
+    }
+
+    /// A name of the cluster's own zone, mostly of something that is there.
+    pub fn cluster_name(&self, random: &mut Random) -> Name {
+        let cluster = self.world.cluster.objects();
+        let services = cluster.services.keys();
+        let mut names: Vec<String> = services
+            .map(|(namespace, service)| format!("{service}.{namespace}.svc.corp."))
+            .collect();
+        for ((namespace, _), pod) in &cluster.pods {
+            names.extend(pod.addresses.iter().map(|ip| {
+                let dashed = ip.to_string().replace(['.', ':'], "-");
+                format!("{dashed}.{namespace}.pod.corp.")
+            }));
+        }
+        names.push("nobody.prod.svc.corp.".to_owned());
+        name(&random.pick(&names))
     }
 
     /// An address that its policies have something to say of.

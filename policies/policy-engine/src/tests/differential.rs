@@ -211,7 +211,11 @@ fn compare_question(
     compiled: &Compiled,
 ) -> Result<(), String> {
     let ruleset = &compiled.ruleset;
-    let name = worlds::question(random);
+    let name = if random.chance(20) {
+        case.cluster_name(random)
+    } else {
+        worlds::question(random)
+    };
     let server = match case.world.resolvers.first() {
         Some(resolver) if random.chance(90) => (resolver.address, resolver.port),
         Some(_) | None => (worlds::address(random), 53),
