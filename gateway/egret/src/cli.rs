@@ -268,6 +268,9 @@ pub enum TargetDialect {
     /// NetworkPolicy of networking.k8s.io/v1
     #[value(name = "networkpolicy")]
     Networkpolicy,
+    /// ClusterNetworkPolicy of policy.networking.k8s.io/v1alpha2
+    #[value(name = "clusternetworkpolicy")]
+    Clusternetworkpolicy,
 }
 
 /// How findings are printed.

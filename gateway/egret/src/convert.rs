@@ -52,6 +52,7 @@ const fn dialect(to: TargetDialect) -> Dialect {
         TargetDialect::Native => Dialect::Native,
         TargetDialect::Cilium => Dialect::Cilium,
         TargetDialect::Networkpolicy => Dialect::NetworkPolicy,
+        TargetDialect::Clusternetworkpolicy => Dialect::ClusterNetworkPolicy,
     }
 }
 

@@ -11,6 +11,7 @@ mod rule;
 mod subject;
 mod v1alpha1;
 mod v1alpha2;
+pub(crate) mod write;
 
 use crate::catalog::{Kind, Role};
 use crate::kubernetes::Scope;

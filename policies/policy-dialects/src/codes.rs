@@ -97,6 +97,7 @@ codes! {
     CONVERT_CLOSED = Closed "convert-closed" "the rule is not in force where it comes from, and stays so";
     CONVERT_PEER = Closed "convert-peer" "the other dialect cannot say which destinations are meant";
     CONVERT_WIDER = Closed "convert-wider" "the other dialect means more by the same words, so more may be allowed";
+    CONVERT_QUESTIONS = Closed "convert-questions" "the other dialect does not limit look-ups of names as much: more names may be asked, and of more servers; nothing else opens by it";
     CONVERT_NARROWER = Closed "convert-narrower" "the other dialect means less by the same words, so less is allowed";
     CONVERT_ORDER = Closed "convert-order" "the other dialect has no order of rules: a Deny holds before every Allow, and an Allow behind a Pass or an end is left out, so less is allowed";
     CONVERT_DENY = Closed "convert-deny" "the other dialect cannot say what is denied, so it is left out and more may be allowed";

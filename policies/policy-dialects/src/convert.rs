@@ -6,26 +6,30 @@
 //! narrower, nothing is allowed that was not.
 
 mod beside_calico;
+mod blocks;
 mod effect;
 mod flat;
 mod left_behind;
 mod losses;
 mod meets;
 mod names;
+mod questions;
 mod subjects;
 
 use policy_model::{Cluster, Diagnostic, Policy};
 
 use crate::yaml::write;
-use crate::{cilium, native, network_policy};
+use crate::{cilium, cluster_network_policy, native, network_policy};
 
 pub(crate) use beside_calico::moved;
+pub(crate) use blocks::{is_guarded_address, private_parts, without};
 pub use effect::{Effect, effect};
-pub(crate) use flat::{Flat, flatten, names_hosts};
+pub(crate) use flat::{Flat, flatten, is_closed, names_hosts, sorted};
 pub use left_behind::left_behind;
 pub(crate) use losses::Losses;
-pub(crate) use meets::rules_meet;
+pub(crate) use meets::{rules_meet, subjects_meet};
 pub(crate) use names::Names;
+pub(crate) use questions::dns_flows;
 pub(crate) use subjects::{pods_of, subjects};
 
 /// A dialect that policies can be written in.
@@ -37,10 +41,17 @@ pub enum Dialect {
     Cilium,
     /// `networking.k8s.io/v1`.
     NetworkPolicy,
+    /// `policy.networking.k8s.io/v1alpha2`.
+    ClusterNetworkPolicy,
 }
 
 impl Dialect {
-    pub const ALL: &[Self] = &[Self::Native, Self::Cilium, Self::NetworkPolicy];
+    pub const ALL: &[Self] = &[
+        Self::Native,
+        Self::Cilium,
+        Self::NetworkPolicy,
+        Self::ClusterNetworkPolicy,
+    ];
 
     /// The word of the command line.
     pub const fn as_str(self) -> &'static str {
@@ -48,6 +59,7 @@ impl Dialect {
             Self::Native => "native",
             Self::Cilium => "cilium",
             Self::NetworkPolicy => "networkpolicy",
+            Self::ClusterNetworkPolicy => "clusternetworkpolicy",
         }
     }
 }
@@ -71,6 +83,9 @@ pub fn convert(policies: &[Policy], cluster: &Cluster, to: Dialect) -> Conversio
         Dialect::Native => native::write::objects(policies, cluster, &mut losses),
         Dialect::Cilium => cilium::write::objects(policies, cluster, &mut losses),
         Dialect::NetworkPolicy => network_policy::write::objects(policies, cluster, &mut losses),
+        Dialect::ClusterNetworkPolicy => {
+            cluster_network_policy::write::objects(policies, cluster, &mut losses)
+        }
     };
     Conversion {
         text: write::text(&objects),

@@ -79,6 +79,8 @@ fn folder() -> tempfile::TempDir {
 #[test_case("convert --to networkpolicy pods.yaml", 0; "nothing lost on the way out")]
 #[test_case("convert --to cilium pods.yaml", 0; "nor to Cilium")]
 #[test_case("convert --to cilium clean.yaml", 1; "names mean less in Cilium")]
+#[test_case("convert --to clusternetworkpolicy pods.yaml", 0; "nor to the API of the cluster")]
+#[test_case("convert --to clusternetworkpolicy clean.yaml", 1; "names are not filtered there")]
 #[test_case("convert --to networkpolicy clean.yaml", 2; "nothing that a NetworkPolicy can say")]
 #[test_case("explain --policy clean.yaml --to api.example.com --port 443", 0; "allowed")]
 #[test_case("explain --policy clean.yaml --to api.example.com --port 80", 1; "denied")]

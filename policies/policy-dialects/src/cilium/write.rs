@@ -152,7 +152,7 @@ fn dns(
     if patterns.is_empty() {
         if flat.dns == DnsFilter::Filter && !asks {
             note(
-                codes::CONVERT_WIDER,
+                codes::CONVERT_QUESTIONS,
                 "no names are left by which look-ups would be filtered: every name may be asked of servers that other rules allow",
             );
         }
@@ -166,7 +166,7 @@ fn dns(
     }
     if flat.watches {
         note(
-            codes::CONVERT_WIDER,
+            codes::CONVERT_QUESTIONS,
             "`toFQDNs` opens the known DNS servers",
         );
         note(
@@ -178,7 +178,7 @@ fn dns(
         if flat.dns == DnsFilter::Filter && !flat.isolates && !asks {
             let message =
                 "look-ups of names are filtered by policies that isolate; by this one no longer";
-            losses.note(codes::CONVERT_WIDER, policy, &policy.origin, message);
+            losses.note(codes::CONVERT_QUESTIONS, policy, &policy.origin, message);
         }
         return None;
     }

@@ -5,6 +5,8 @@ use crate::codes;
 pub enum Effect {
     /// Less is allowed.
     Narrower,
+    /// More names may be asked, of more servers; no other flow is allowed by it.
+    Questions,
     /// More may be allowed.
     Wider,
     /// Both may be.
@@ -20,6 +22,7 @@ pub fn effect(code: &str) -> Option<Effect> {
         (codes::CONVERT_PORTS, Effect::Narrower),
         (codes::CONVERT_NARROWER, Effect::Narrower),
         (codes::CONVERT_ORDER, Effect::Narrower),
+        (codes::CONVERT_QUESTIONS, Effect::Questions),
         (codes::CONVERT_WIDER, Effect::Wider),
         (codes::CONVERT_DENY, Effect::Wider),
         (codes::CONVERT_SUBJECT, Effect::Either),

@@ -6,11 +6,12 @@
 use std::sync::Arc;
 
 use policy_model::{
-    Action, Band, Block, DnsFilter, Guarded, NamedPorts, ObjectRef, Order, Peer, Peers, Policy,
-    Ports, Rule, Standing, TierEnd, World,
+    Action, Band, Block, DnsFilter, NamedPorts, ObjectRef, Order, Peer, Peers, Policy, Ports, Rule,
+    Standing, TierEnd,
 };
 
 use super::Losses;
+use super::blocks::is_guarded_address;
 use super::meets::{rules_meet, subjects_meet};
 use crate::codes;
 
@@ -28,16 +29,22 @@ pub(crate) struct Flat<'a> {
 
 /// Every enforced policy, flat.
 pub(crate) fn flatten<'a>(policies: &'a [Policy], losses: &mut Losses) -> Vec<Flat<'a>> {
-    let mut sorted: Vec<&Policy> = policies
-        .iter()
-        .filter(|policy| is_enforced(policy, losses))
-        .collect();
-    sorted.sort_by_key(|policy| rank(policy));
+    let sorted = sorted(policies, losses);
     let mut walk = Walk::default();
     for tier in sorted.chunk_by(|a, b| a.tier.is_same_tier(&b.tier)) {
         walk.tier(tier, losses);
     }
     walk.flat
+}
+
+/// Every enforced policy, in the order of the walk.
+pub(crate) fn sorted<'a>(policies: &'a [Policy], losses: &mut Losses) -> Vec<&'a Policy> {
+    let mut sorted: Vec<&Policy> = policies
+        .iter()
+        .filter(|policy| is_enforced(policy, losses))
+        .collect();
+    sorted.sort_by_key(|policy| rank(policy));
+    sorted
 }
 
 fn is_enforced(policy: &Policy, losses: &mut Losses) -> bool {
@@ -152,6 +159,10 @@ impl<'a> Walk<'a> {
                             "there is no order: this Deny holds before the Allow that stood before it, and less is allowed",
                         );
                     }
+                    if rule.questions.is_some() {
+                        let message = "servers that are not the known ones are denied too";
+                        losses.note(codes::CONVERT_NARROWER, policy, &rule.origin, message);
+                    }
                     denies.push(rule);
                 }
                 Action::Allow => {
@@ -245,7 +256,7 @@ fn behind_everything(policy: &Policy, rules: &[Rule], losses: &mut Losses) {
             }
             Action::Deny if names_hosts(rule) => {
                 let message = "names that are refused behind a Deny of everything may be asked where another rule allows it";
-                losses.note(codes::CONVERT_DENY, policy, &rule.origin, message);
+                losses.note(codes::CONVERT_QUESTIONS, policy, &rule.origin, message);
             }
             Action::Allow | Action::Deny | Action::Pass | Action::Log => {}
         }
@@ -256,12 +267,12 @@ fn behind_everything(policy: &Policy, rules: &[Rule], losses: &mut Losses) {
 fn note_limit(policy: &Policy, rule: &Rule, losses: &mut Losses) {
     if rule.questions.is_some() {
         let message = "what limits the names that may be asked is left out, so more of them may be";
-        losses.note(codes::CONVERT_WIDER, policy, &rule.origin, message);
+        losses.note(codes::CONVERT_QUESTIONS, policy, &rule.origin, message);
     }
 }
 
 /// Whether the rule is not in force, or cannot be where it comes from.
-fn is_closed(rule: &Rule) -> bool {
+pub(crate) fn is_closed(rule: &Rule) -> bool {
     let peer = |is: fn(&Peer) -> bool| match &rule.peers {
         Peers::Any => false,
         Peers::Of(peers) => peers.iter().any(is),
@@ -302,10 +313,7 @@ fn opens_guard(policy: &Policy, rule: &Rule) -> bool {
     };
     policy.tier.band == Band::Admin
         && peers.iter().any(|peer| match peer {
-            Peer::Block(Block { net, .. }) => {
-                net.prefix_len() == net.max_prefix_len()
-                    && World::default().guarded(net.addr()) == Some(Guarded::Metadata)
-            }
+            Peer::Block(Block { net, .. }) => is_guarded_address(*net),
             Peer::Fqdn(_)
             | Peer::Entity(_)
             | Peer::Metadata(_)

@@ -1,13 +1,13 @@
 //! From the model to `networking.k8s.io/v1`.
 
+mod cut;
 mod peers;
 mod ports;
 
-use dns_names::NamePattern;
 use policy_model::{Cluster, DnsFilter, KubernetesSubject, Peers, Policy, Rule};
 
 use crate::codes::{self, Code};
-use crate::convert::{Flat, Losses, Names, flatten, moved, names_hosts, rules_meet, subjects};
+use crate::convert::{Flat, Losses, Names, dns_flows, flatten, moved, names_hosts, subjects};
 use crate::kubernetes::selector;
 use crate::yaml::write::{Map, Written};
 
@@ -15,6 +15,10 @@ use crate::yaml::write::{Map, Written};
 pub(crate) fn objects(policies: &[Policy], cluster: &Cluster, losses: &mut Losses) -> Vec<Written> {
     let policies = moved(policies, losses);
     let flat = flatten(&policies, losses);
+    let denied: Vec<(&Policy, &Rule)> = flat
+        .iter()
+        .flat_map(|one| one.denies.iter().map(|deny| (one.policy, *deny)))
+        .collect();
     let mut names = Names::default();
     let mut written = Vec::new();
     for one in &flat {
@@ -38,6 +42,7 @@ pub(crate) fn objects(policies: &[Policy], cluster: &Cluster, losses: &mut Losse
         }
         let mut writer = RuleWriter {
             policy: one.policy,
+            denied: &denied,
             cluster,
             losses,
         };
@@ -100,17 +105,18 @@ fn pods(flat: &Flat<'_>, losses: &mut Losses) -> Vec<(KubernetesSubject, String)
     found
 }
 
-/// What is denied is denied by isolation where nothing allows it.
+/// What is denied is denied by isolation, because no Allow is written that it may be a part of.
 fn denies(flat: &Flat<'_>, all: &[Flat<'_>], losses: &mut Losses) {
+    let isolated = flat.isolates || is_isolated(flat, all);
     for deny in &flat.denies {
-        let allowed = all
-            .iter()
-            .flat_map(|other| &other.allows)
-            .any(|allow| rules_meet(allow, deny));
-        // Names are refused whatever the ports.
-        if !flat.isolates || allowed || names_hosts(deny) {
-            let message = "a Deny cannot be said: what another rule allows of it is allowed";
+        if !isolated {
+            let message = "a Deny cannot be said where nothing isolates: what it denies is allowed";
             losses.note(codes::CONVERT_DENY, flat.policy, &deny.origin, message);
+        }
+        // Whatever the ports.
+        if names_hosts(deny) {
+            let message = "that names are refused cannot be said: they may be asked";
+            losses.note(codes::CONVERT_QUESTIONS, flat.policy, &deny.origin, message);
         }
     }
 }
@@ -127,7 +133,7 @@ fn filter(flat: &Flat<'_>, losses: &mut Losses) {
         let message =
             "names are not filtered: every name may be asked of whatever server a rule allows";
         losses.note(
-            codes::CONVERT_WIDER,
+            codes::CONVERT_QUESTIONS,
             flat.policy,
             &flat.policy.origin,
             message,
@@ -137,6 +143,8 @@ fn filter(flat: &Flat<'_>, losses: &mut Losses) {
 
 struct RuleWriter<'a> {
     policy: &'a Policy,
+    /// Every Deny, of whatever policy.
+    denied: &'a [(&'a Policy, &'a Rule)],
     cluster: &'a Cluster,
     losses: &'a mut Losses,
 }
@@ -144,12 +152,22 @@ struct RuleWriter<'a> {
 impl RuleWriter<'_> {
     /// The entries of an Allow in an object of that namespace; none where it matches nothing or cannot be said.
     fn rules(&mut self, rule: &Rule, namespace: &str) -> Vec<Map> {
-        // Where every name may be asked, only the servers are more.
-        let every = |names: &Vec<NamePattern>| names.iter().any(NamePattern::is_match_all);
-        if rule.questions.as_ref().is_some_and(|names| !every(names)) {
+        let asking = dns_flows(rule);
+        if rule.questions.is_some() && asking.is_none() {
             let message = "which names may be asked cannot be said: left out, so less is allowed";
             self.note(codes::CONVERT_PEER, rule, message);
             return Vec::new();
+        }
+        if let Some((_, true)) = asking {
+            let message = "names may be asked on port 53 alone: less is allowed";
+            self.note(codes::CONVERT_NARROWER, rule, message);
+        }
+        let rule = asking.as_ref().map_or(rule, |(flows, _)| flows);
+        let cut::Cut { rule, less } = cut::cut(rule, self.policy, self.denied);
+        let rule = &rule;
+        if less {
+            let message = "a Deny takes from it and cannot be said: what may be denied is left out, and less is allowed";
+            self.note(codes::CONVERT_NARROWER, rule, message);
         }
         let mut entries = Vec::new();
         match &rule.peers {

@@ -126,10 +126,10 @@ fn native_becomes_networkpolicy() {
     assert_eq!(
         losses,
         [
-            ("convert-wider", 4),
-            ("convert-deny", 7),
+            ("convert-questions", 4),
             ("convert-peer", 9),
-            ("convert-ports", 13)
+            ("convert-ports", 13),
+            ("convert-narrower", 16)
         ]
     );
     assert_eq!(
@@ -144,7 +144,6 @@ spec:
   egress:
   - to: [{ipBlock: {cidr: 198.51.100.0/24, except: [198.51.100.7/32]}}]
     ports: [{protocol: TCP, port: 8000, endPort: 8010}]
-  - to: [{namespaceSelector: {}, podSelector: {matchLabels: {app: db}}}]
 "#
     );
 }
@@ -248,7 +247,7 @@ spec:
 #[test]
 fn cilium_becomes_networkpolicy() {
     let (text, losses) = converted(CILIUM, Dialect::NetworkPolicy);
-    assert_eq!(losses, [("convert-wider", 4), ("convert-peer", 9)]);
+    assert_eq!(losses, [("convert-questions", 4), ("convert-peer", 9)]);
     assert_eq!(
         text,
         r#"# from CiliumNetworkPolicy/shop/web (policy.yaml:4:1)
@@ -265,6 +264,174 @@ spec:
     ports: [{protocol: UDP, port: 53}]
   - to: [{podSelector: {matchLabels: {app: db}}}]
     ports: [{protocol: TCP, port: postgres}]
+"#
+    );
+}
+
+#[test]
+fn ordered_stays_clusternetworkpolicy() {
+    let (text, losses) = converted(ORDERED, Dialect::ClusterNetworkPolicy);
+    assert_eq!(losses, [("", 0); 0]);
+    assert_eq!(
+        text,
+        r#"# from ClusterNetworkPolicy/tenants (policy.yaml:4:1)
+apiVersion: policy.networking.k8s.io/v1alpha2
+kind: ClusterNetworkPolicy
+metadata: {name: tenants}
+spec:
+  tier: Admin
+  priority: 10
+  subject: {namespaces: {matchLabels: {tenant: a}}}
+  egress:
+  - {action: Accept, to: [{networks: [192.0.2.0/24]}]}
+  - {action: Deny, to: [{networks: [192.0.0.0/16]}]}
+  - {action: Pass, to: [{namespaces: {}}]}
+  - {action: Accept, to: [{networks: [198.51.100.0/24]}]}
+"#
+    );
+}
+
+/// What no rule allows is denied behind them; an exception is taken out of its block.
+#[test]
+fn native_becomes_clusternetworkpolicy() {
+    let (text, losses) = converted(NATIVE, Dialect::ClusterNetworkPolicy);
+    assert_eq!(
+        losses,
+        [
+            ("convert-questions", 4),
+            ("convert-narrower", 9),
+            ("convert-peer", 9),
+            ("convert-ports", 13)
+        ]
+    );
+    assert_eq!(
+        text,
+        r#"# from EgressPolicy/build/ci (policy.yaml:4:1)
+apiVersion: policy.networking.k8s.io/v1alpha2
+kind: ClusterNetworkPolicy
+metadata: {name: build.ci}
+spec:
+  tier: Admin
+  priority: 100
+  subject:
+    pods:
+      namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: build}}
+      podSelector: {matchLabels: {app: runner}}
+  egress:
+  - {action: Deny, to: [{networks: [10.0.0.0/8]}]}
+  - name: dns
+    action: Accept
+    to:
+    - pods:
+        namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}
+        podSelector: {matchLabels: {k8s-app: kube-dns}}
+    protocols:
+    - {udp: {destinationPort: {number: 53}}}
+    - {tcp: {destinationPort: {number: 53}}}
+  - name: source-hosting
+    action: Accept
+    to: [{domainNames: [api.example.com]}]
+    protocols: [{tcp: {destinationPort: {number: 443}}}]
+  - action: Accept
+    to:
+    - networks:
+      - 198.51.100.0/30
+      - 198.51.100.4/31
+      - 198.51.100.6/32
+      - 198.51.100.8/29
+      - 198.51.100.16/28
+      - 198.51.100.32/27
+      - 198.51.100.64/26
+      - 198.51.100.128/25
+    protocols: [{tcp: {destinationPort: {range: {start: 8000, end: 8010}}}}]
+  - action: Accept
+    to:
+    - pods: {namespaceSelector: {}, podSelector: {matchLabels: {app: db}}}
+  - {action: Deny, to: [{networks: [0.0.0.0/0, "::/0"]}]}
+"#
+    );
+}
+
+#[test]
+fn calico_becomes_clusternetworkpolicy() {
+    let (text, losses) = converted(CALICO, Dialect::ClusterNetworkPolicy);
+    assert_eq!(losses, [("", 0); 0]);
+    assert_eq!(
+        text,
+        r#"# from NetworkPolicy/shop/web (policy.yaml:4:1)
+apiVersion: policy.networking.k8s.io/v1alpha2
+kind: ClusterNetworkPolicy
+metadata: {name: shop.web}
+spec:
+  tier: Admin
+  priority: 100
+  subject:
+    pods:
+      namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: shop}}
+      podSelector: {matchLabels: {app: web}}
+  egress:
+  - action: Accept
+    to:
+    - pods:
+        namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: shop}}
+        podSelector: {matchLabels: {app: db}}
+    protocols: [{tcp: {destinationPort: {number: 5432}}}]
+  - {action: Deny, to: [{networks: [0.0.0.0/0, "::/0"]}]}
+"#
+    );
+}
+
+const PASSED: &str = r#"apiVersion: policy.networking.k8s.io/v1alpha1
+kind: AdminNetworkPolicy
+metadata: {name: partners}
+spec:
+  priority: 10
+  subject: {namespaces: {}}
+  egress:
+  - {action: Pass, to: [{networks: [192.0.2.0/24]}]}
+  - {action: Deny, to: [{networks: [192.0.0.0/16]}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: web, namespace: shop}
+spec:
+  podSelector: {}
+  policyTypes: [Egress]
+  egress: [{to: [{ipBlock: {cidr: 192.0.2.0/25}}], ports: [{port: 443}]}]
+"#;
+
+/// What passes out of Admin goes on to the policies of namespaces, which Baseline then holds.
+#[test]
+fn a_pass_goes_on_to_baseline() {
+    let (text, losses) = converted(PASSED, Dialect::ClusterNetworkPolicy);
+    assert_eq!(losses, [("", 0); 0]);
+    assert_eq!(
+        text,
+        r#"# from AdminNetworkPolicy/partners (policy.yaml:4:1)
+apiVersion: policy.networking.k8s.io/v1alpha2
+kind: ClusterNetworkPolicy
+metadata: {name: partners}
+spec:
+  tier: Admin
+  priority: 10
+  subject: {namespaces: {}}
+  egress:
+  - {action: Pass, to: [{networks: [192.0.2.0/24]}]}
+  - {action: Deny, to: [{networks: [192.0.0.0/16]}]}
+---
+# from NetworkPolicy/shop/web (policy.yaml:14:1)
+apiVersion: policy.networking.k8s.io/v1alpha2
+kind: ClusterNetworkPolicy
+metadata: {name: shop.web}
+spec:
+  tier: Baseline
+  priority: 100
+  subject: {namespaces: {matchLabels: {kubernetes.io/metadata.name: shop}}}
+  egress:
+  - action: Accept
+    to: [{networks: [192.0.2.0/25]}]
+    protocols: [{tcp: {destinationPort: {number: 443}}}]
+  - {action: Deny, to: [{networks: [0.0.0.0/0, "::/0"]}]}
 "#
     );
 }

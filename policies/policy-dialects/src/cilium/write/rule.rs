@@ -36,7 +36,7 @@ impl RuleWriter<'_> {
         }
         if rule.questions.is_some() && !(peers.unsaid.is_empty() && ports.unsaid.is_empty()) {
             let message = "where the servers of this rule are not meant any more, other names may be asked of them";
-            self.note(codes::CONVERT_WIDER, rule, message);
+            self.note(codes::CONVERT_QUESTIONS, rule, message);
         }
         let questions = match &rule.questions {
             None => None,
@@ -48,7 +48,7 @@ impl RuleWriter<'_> {
         let entries = entries(&peers, &ports, rule, questions.as_deref());
         if entries.is_empty() && questions.is_some() {
             let message = "names that may be asked of no server cannot be said: they limit no other names any more";
-            self.note(codes::CONVERT_WIDER, rule, message);
+            self.note(codes::CONVERT_QUESTIONS, rule, message);
         }
         if entries.is_empty() && !peers.patterns.is_empty() && ports.unsaid.is_empty() {
             let message = "names that may be asked and open no port cannot be said: left out, so less is allowed";
@@ -112,7 +112,7 @@ impl RuleWriter<'_> {
         }
         if names.is_empty() {
             self.note(
-                codes::CONVERT_WIDER,
+                codes::CONVERT_QUESTIONS,
                 rule,
                 "a server that no name may be asked of cannot be said: names that other rules allow may be asked of it",
             );

@@ -3,12 +3,13 @@
 use dns_names::Grammar;
 use ipnet::IpNet;
 use policy_model::{
-    Action, Block, EndpointPeer, EndpointScope, Expression, FqdnBy, FqdnPeer, Guarded, NodePeer,
-    Peer, PodPeer, Rule, Scope, ServicePeer, ServiceRef, World,
+    Action, Block, EndpointPeer, EndpointScope, Expression, FqdnBy, FqdnPeer, NodePeer, Peer,
+    PodPeer, Rule, Scope, ServicePeer, ServiceRef,
 };
 
 use crate::calico::expression_text;
 use crate::cidr::canonical;
+use crate::convert::is_guarded_address;
 use crate::kubernetes::{in_namespace, selector};
 use crate::native::v1alpha1::limits;
 use crate::yaml::write::Map;
@@ -102,13 +103,8 @@ fn names(first: &FqdnPeer, group: &[&Peer], out: &mut Written) {
 }
 
 /// Whether a peer is the full address of a metadata service, which may open the guard.
-pub(super) fn is_guarded_address(peer: &Peer) -> bool {
-    matches!(peer, Peer::Block(block) if is_guarded(canonical(block.net)))
-}
-
-fn is_guarded(net: IpNet) -> bool {
-    net.prefix_len() == net.max_prefix_len()
-        && World::default().guarded(net.addr()) == Some(Guarded::Metadata)
+pub(super) fn is_guarded(peer: &Peer) -> bool {
+    matches!(peer, Peer::Block(block) if is_guarded_address(block.net))
 }
 
 fn scoped(map: Map, scope: Scope) -> Map {
@@ -122,7 +118,7 @@ fn block(block: &Block, around: Around<'_>, out: &mut Written) {
     let Block { net, except, scope } = block;
     let net = canonical(*net);
     let except: Vec<IpNet> = except.iter().copied().map(canonical).collect();
-    let opens = around.lifted && around.rule.action == Action::Allow && is_guarded(net);
+    let opens = around.lifted && around.rule.action == Action::Allow && is_guarded_address(net);
     if opens {
         out.unsaid.push(format!(
             "`{net}` in a rule that opens no guarded address: the rules of an admin tier do"

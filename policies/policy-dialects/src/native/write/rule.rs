@@ -170,7 +170,7 @@ impl RuleWriter<'_> {
         }
         // Port 0, which no flow has, opens the guard to questions all the same.
         let zero = rule.action == Action::Allow && rule.ports != Ports::Only(Vec::new());
-        if zero && list.iter().any(peers::is_guarded_address) {
+        if zero && list.iter().any(peers::is_guarded) {
             let what = "a metadata service whose name may be asked, on port 0 alone";
             return self.unsaid(codes::CONVERT_PORTS, rule, what);
         }

@@ -4,7 +4,7 @@ use ipnet::IpNet;
 use policy_model::{Block, Cluster, EndpointPeer, Entity, Peer, PodPeer, Scope};
 
 use crate::cidr::canonical;
-use crate::convert::pods_of;
+use crate::convert::{pods_of, private_parts};
 use crate::kubernetes::{in_namespace, selector};
 use crate::yaml::write::Map;
 
@@ -19,20 +19,6 @@ pub(super) struct Written {
     /// What is said and means more.
     pub(super) more: Vec<&'static str>,
 }
-
-/// Addresses that clusters, hosts and private networks have: a block that holds some of them could mean pods and nodes.
-const NOT_PUBLIC: [&str; 10] = [
-    "0.0.0.0/8",
-    "10.0.0.0/8",
-    "100.64.0.0/10",
-    "127.0.0.0/8",
-    "169.254.0.0/16",
-    "172.16.0.0/12",
-    "192.168.0.0/16",
-    "::/127",
-    "fc00::/7",
-    "fe80::/10",
-];
 
 pub(super) fn peers(peers: &[Peer], own: &str, cluster: &Cluster) -> Written {
     let mut out = Written::default();
@@ -71,19 +57,11 @@ fn block(block: &Block, out: &mut Written) {
         .filter(|except| net.contains(except))
         .collect();
     if *scope == Scope::Outside {
-        let private: Vec<IpNet> = NOT_PUBLIC
-            .iter()
-            .filter_map(|text| text.parse().ok())
-            .collect();
-        if private.iter().any(|private| private.contains(&net)) {
+        let Some(inside) = private_parts(net) else {
             out.unsaid
                 .push(format!("`{net}` but for what is in the cluster"));
             return;
-        }
-        let inside: Vec<IpNet> = private
-            .into_iter()
-            .filter(|private| net.contains(private))
-            .collect();
+        };
         if !inside.is_empty() {
             out.less
                 .push("private addresses are taken from a block that never meant the cluster");
