@@ -257,25 +257,30 @@ pub fn policy_compile(input: &[u8]) {
     }
 }
 
-/// What is converted can be read, nothing of it is refused, and to convert it again loses nothing.
+/// What is converted can be read, nothing of it is refused, and to convert native policies again loses nothing.
 pub fn policy_convert(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else {
         return;
     };
     let reading = policy_dialects::read("fuzz.yaml", text, &Context::default());
-    let once = policy_dialects::convert(&reading.policies, &reading.cluster, Dialect::Native);
-    let again = policy_dialects::read("converted.yaml", &once.text, &Context::default());
-    let refused = |diagnostic: &&Diagnostic| {
-        diagnostic.level == Level::Refused && diagnostic.code != "no-object"
-    };
-    let wrong = again.diagnostics.iter().find(refused);
-    assert!(wrong.is_none(), "{wrong:#?}\n{}", once.text);
-    let twice = policy_dialects::convert(&again.policies, &again.cluster, Dialect::Native);
-    let lost = twice
-        .losses
-        .iter()
-        .find(|loss| loss.level == Level::Refused);
-    assert!(lost.is_none(), "{lost:#?}\n{}", once.text);
+    for to in Dialect::ALL {
+        let once = policy_dialects::convert(&reading.policies, &reading.cluster, *to);
+        let again = policy_dialects::read("converted.yaml", &once.text, &Context::default());
+        let refused = |diagnostic: &&Diagnostic| {
+            diagnostic.level == Level::Refused && diagnostic.code != "no-object"
+        };
+        let wrong = again.diagnostics.iter().find(refused);
+        assert!(wrong.is_none(), "{to:?}: {wrong:#?}\n{}", once.text);
+        if *to != Dialect::Native {
+            continue;
+        }
+        let twice = policy_dialects::convert(&again.policies, &again.cluster, *to);
+        let lost = twice
+            .losses
+            .iter()
+            .find(|loss| loss.level == Level::Refused);
+        assert!(lost.is_none(), "{lost:#?}\n{}", once.text);
+    }
 }
 
 fn read_bodies(input: &[u8], dialect: usize) {

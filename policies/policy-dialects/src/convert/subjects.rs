@@ -172,8 +172,15 @@ fn is_said(key: &str, operator: &LabelOperator) -> bool {
                 .bytes()
                 .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
     };
-    let name = key.rsplit_once('/').map_or(key, |(_, name)| name);
-    word(name)
+    let (domain, name) = key.rsplit_once('/').unwrap_or(("domain", key));
+    let domain = domain.split('.').all(|part| {
+        word(part)
+            && part
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    });
+    domain
+        && word(name)
         && match operator {
             LabelOperator::In(values) | LabelOperator::NotIn(values) => {
                 !values.is_empty() && values.iter().all(|value| value.is_empty() || word(value))
