@@ -173,14 +173,8 @@ impl Scene {
     pub fn unexpected(&self) -> Vec<&Diagnostic> {
         let accepted = |diagnostic: &Diagnostic| match diagnostic.level {
             Level::Lint => true,
-            // What is written in the test file is there on purpose: what holds without a policy is what the tests say. A
-            // file that it names may have been emptied by an accident.
-            Level::Refused
-                if diagnostic.code == codes::NO_OBJECT.id
-                    && diagnostic.origin.source == self.file.source =>
-            {
-                true
-            }
+            // No policy is refused by it; what holds without any is what the tests say.
+            Level::Refused if diagnostic.code == codes::NO_OBJECT.id => true,
             Level::Closed if self.file.settings.closed == Closed::Accept => true,
             Level::Closed | Level::Refused => {
                 self.file.tests.iter().any(|test| match &test.check {

@@ -143,7 +143,7 @@ pub(crate) fn mutate(spec: &mut Value, schema: &Value, random: &mut Random) {
     let mut at = &mut *spec;
     let mut of = schema;
     for step in above {
-        (at, of) = step.into_both(at, of);
+        (at, of) = step.both_inside(at, of);
     }
     match (last, random.below(10)) {
         (Step::Key(key), 0 | 1) => {
@@ -179,7 +179,7 @@ pub(crate) fn mutate(spec: &mut Value, schema: &Value, random: &mut Random) {
             }
         }
         (step, _) => {
-            let (here, _) = step.into_both(at, of);
+            let (here, _) = step.both_inside(at, of);
             *here = other(here, random);
         }
     }
@@ -283,7 +283,7 @@ enum Step {
 }
 
 impl Step {
-    fn into_both<'v, 's>(
+    fn both_inside<'v, 's>(
         &self,
         value: &'v mut Value,
         schema: &'s Value,
@@ -292,7 +292,7 @@ impl Step {
             Self::Key(key) => {
                 let inner = schema["properties"]
                     .get(key)
-                    .unwrap_or(&schema["additionalProperties"]);
+                    .unwrap_or_else(|| &schema["additionalProperties"]);
                 (&mut value[key], inner)
             }
             Self::Index(index) => (&mut value[index], &schema["items"]),

@@ -70,26 +70,6 @@ fn policies_beside_tests_are_no_tests() {
     );
 }
 
-#[test_case("", ""; "nothing")]
-#[test_case("# cut off\n", ""; "a comment")]
-#[test_case("", "- {diagnostic: {code: no-object}}\n"; "expected")]
-fn a_file_without_policies_counts_where_a_test_expects_it(policies: &str, expected: &str) {
-    let test = format!(
-        "policies: [policies]\ntests:\n- {{to: {{ip: 203.0.113.7}}, port: 80, expect: allow}}\n{expected}"
-    );
-    let folder = folder(&test);
-    std::fs::write(folder.path().join("policies/web.yaml"), policies).unwrap();
-    let status = ran(folder.path(), &[]).status();
-    assert_eq!(
-        status,
-        if expected.is_empty() {
-            NOT_JUDGED
-        } else {
-            PASSED
-        }
-    );
-}
-
 #[test]
 fn tags_choose() {
     let folder = folder(GOOD);

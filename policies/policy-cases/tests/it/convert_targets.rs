@@ -134,12 +134,12 @@ fn tame_policy(random: &mut Random, policy: &mut Policy, to: Dialect) {
         Dialect::Native | Dialect::Cilium => !deny && random.chance(70),
     };
     for rule in &mut policy.rules {
-        rule.action = match to {
-            Dialect::ClusterNetworkPolicy if !union => {
-                random.pick(&[Action::Allow, Action::Deny, Action::Deny, Action::Pass])
-            }
-            _ if deny => Action::Deny,
-            _ => Action::Allow,
+        rule.action = if to == Dialect::ClusterNetworkPolicy && !union {
+            random.pick(&[Action::Allow, Action::Deny, Action::Deny, Action::Pass])
+        } else if deny {
+            Action::Deny
+        } else {
+            Action::Allow
         };
         // Now and then something the dialect cannot say stays among what it can.
         if deny || random.chance(92) {
@@ -287,7 +287,8 @@ fn compare(random: &mut Random, case: &Case, to: Dialect, seen: &mut Seen) -> Re
         seen.allowed += usize::from(was.verdict == Verdict::Allow);
         let wrong = match (was.verdict, is.verdict) {
             (Verdict::Deny, Verdict::Allow) => {
-                !may_open && !(may_ask_more && is_dns(&flow, &case.world))
+                let may_ask_it = may_ask_more && is_dns(&flow, &case.world);
+                !(may_open || may_ask_it)
             }
             (Verdict::Allow, Verdict::Deny) => !may_close,
             (Verdict::Allow, Verdict::Allow) | (Verdict::Deny, Verdict::Deny) => false,

@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use policy_model::{
     Action, Cluster, Diagnostic, Entity, Peer, Peers, Policy, PortMatch, Ports, Protocol, Rule,
-    Scope, ServicePeer, ServiceRef, Standing, Subject, TierEnd,
+    Scope, Standing, Subject, TierEnd,
 };
 
 use super::meeting::{Crowd, Fixed, as_subject};
@@ -188,20 +188,14 @@ fn needs_names(policy: &Policy, rule: &Rule) -> bool {
             Peer::Fqdn(_) => !policy.dns.opens_resolvers(),
             Peer::Block(block) => web && block.net.prefix_len() == 0,
             Peer::Entity(entity) => web && is_wide(*entity),
-            Peer::Service(service) => !is_in_the_environment(service),
             Peer::Metadata(_)
             | Peer::Pods(_)
             | Peer::Nodes(_)
+            | Peer::Service(_)
             | Peer::Endpoints(_)
             | Peer::Set(_) => false,
         }),
     }
-}
-
-/// The API server's Service, whose address every pod finds in its environment.
-fn is_in_the_environment(service: &ServicePeer) -> bool {
-    service.namespace.as_deref() == Some("default")
-        && matches!(&service.service, ServiceRef::Name(name) if **name == *"kubernetes")
 }
 
 /// Whether the ports of the web are chosen.

@@ -155,7 +155,6 @@ fn not_selector_pins_the_namespace() {
 #[test_case("serviceAccounts: {}", "serviceAccounts"; "accounts")]
 #[test_case("serviceAccounts: {names: []}", "serviceAccounts"; "names of accounts")]
 #[test_case("serviceAccounts: {names: [], selector: \"\"}", "serviceAccounts"; "a selector of accounts")]
-#[test_case("domains: []", "domains"; "names")]
 #[test_case("nets: [192.0.2.0/24], ports: []", "ports"; "ports")]
 fn what_is_written_and_empty_means_everything(destination: &str, at: &str) {
     let rule = |action: &str, more: &str| {

@@ -181,7 +181,10 @@ fn an_order_that_is_no_number_is_not_called_one() {
         };
         assert_eq!(
             (diagnostic.code, diagnostic.message.as_str()),
-            ("wrong-type", "not a finite number")
+            (
+                "yaml-syntax",
+                format!("`{order}` is no number that JSON has").as_str()
+            )
         );
     }
 }

@@ -111,21 +111,6 @@ fn names_of_native_and_cilium_policies_open_the_resolvers() {
     assert_eq!(found(&world, ""), [("dns-not-allowed", 1)]);
 }
 
-#[test_case("api", "", true; "a service")]
-#[test_case("api", "{action: Allow, protocol: UDP, destination: {selector: k8s-app == 'kube-dns', namespaceSelector: all(), ports: [53]}}, ", false; "with a rule for dns")]
-#[test_case("kubernetes, namespace: default", "", false; "the api server, which is in the environment")]
-fn services_are_reached_by_name(service: &str, before: &str, expected: bool) {
-    let spec = format!(
-        "egress: [{before}{{action: Allow, destination: {{services: {{name: {service}}}}}}}]"
-    );
-    let found = found(&calico("p", &spec), "");
-    assert_eq!(
-        found.contains(&("dns-not-allowed", 1)),
-        expected,
-        "{found:?}"
-    );
-}
-
 /// A cache of DNS on every node, and a pod.
 const NODE_LOCAL: &str = "\
 {apiVersion: v1, kind: Pod, metadata: {name: cache, namespace: kube-system, labels: {k8s-app: node-local-dns}}, spec: {nodeName: n1, hostNetwork: true}, status: {podIP: 192.0.2.1}}
