@@ -1,5 +1,6 @@
-//! What JSON has and YAML has not, and `kubectl` takes: several values one after the other, and characters beyond 16 bits
-//! written as two escapes.
+//! What JSON has and YAML has not, and `kubectl` takes: characters beyond 16 bits written as two escapes.
+//!
+//! LIMIT: of several values one after the other, which it takes too, none is read: the text is refused as YAML.
 
 /// One value of a JSON text, as YAML.
 #[derive(Debug)]
@@ -34,29 +35,23 @@ impl Shifts {
     }
 }
 
-/// The values of a JSON text; nothing where it is no JSON, or is read as YAML just as well.
-pub(super) fn values(text: &str) -> Option<Vec<Value>> {
-    let ranges = ranges(text)?;
-    let pairs = ["\\ud", "\\uD"].iter().any(|escape| text.contains(escape));
-    if ranges.len() < 2 && !pairs {
+/// The value of a JSON text; nothing where it is no JSON, or is read as YAML just as well.
+pub(super) fn value(text: &str) -> Option<Value> {
+    if !["\\ud", "\\uD"].iter().any(|escape| text.contains(escape)) {
         return None;
     }
-    let mut values = Vec::with_capacity(ranges.len());
-    let (mut seen, mut lines_before) = (0, 0_usize);
-    for (start, end) in ranges {
-        lines_before += text[seen..start].matches('\n').count();
-        seen = start;
-        let line = &text[..start];
-        let line = line.rsplit_once('\n').map_or(line, |(_, line)| line);
-        let mut value = Value {
-            text: " ".repeat(line.chars().count()),
-            lines_before: u32::try_from(lines_before).unwrap_or(u32::MAX),
-            shifts: Shifts::default(),
-        };
-        value.add(&text[start..end]);
-        values.push(value);
-    }
-    Some(values)
+    let [(start, end)] = *ranges(text)? else {
+        return None;
+    };
+    let before = &text[..start];
+    let line = before.rsplit_once('\n').map_or(before, |(_, line)| line);
+    let mut value = Value {
+        text: " ".repeat(line.chars().count()),
+        lines_before: u32::try_from(before.matches('\n').count()).unwrap_or(u32::MAX),
+        shifts: Shifts::default(),
+    };
+    value.add(&text[start..end]);
+    Some(value)
 }
 
 /// The bytes of each value; nothing where the text is not made of the words of JSON. Whether they stand in order is for the

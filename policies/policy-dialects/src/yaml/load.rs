@@ -1,7 +1,7 @@
 //! From text to [`Document`]s, by the events of `saphyr-parser`.
 //!
 //! A file is cut into documents first, as `kubectl` does it, so that a syntax error in one document leaves the others
-//! readable, and JSON into its values. Nesting, size and the copies made by aliases are bounded.
+//! readable. Nesting, size and the copies made by aliases are bounded.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -107,9 +107,6 @@ pub(crate) fn load(text: &str, limits: &Limits) -> (Vec<Document>, Vec<LoadError
     let (chunks, cut) = split(text.strip_prefix('\u{feff}').unwrap_or(text));
     errors.extend(cut);
     for Chunk { first_line, text } in chunks {
-        if is_directives(text) {
-            continue;
-        }
         let mut load = |text: &str, first_line, shifts| {
             let mut loader = Loader::new(text, first_line, shifts, limits);
             if let Err(error) = loader.run() {
@@ -117,25 +114,15 @@ pub(crate) fn load(text: &str, limits: &Limits) -> (Vec<Document>, Vec<LoadError
             }
             documents.append(&mut loader.documents);
         };
-        match json::values(text) {
-            Some(values) => {
-                for value in values {
-                    let line = first_line.saturating_add(value.lines_before);
-                    load(&value.text, line, value.shifts);
-                }
+        match json::value(text) {
+            Some(value) => {
+                let line = first_line.saturating_add(value.lines_before);
+                load(&value.text, line, value.shifts);
             }
             None => load(text, first_line, Shifts::default()),
         }
     }
     (documents, errors)
-}
-
-/// Whether a text is what may stand before a `---` line and says nothing to this reader, such as `%YAML 1.1`.
-fn is_directives(text: &str) -> bool {
-    text.starts_with('%')
-        && text
-            .lines()
-            .all(|line| line.starts_with(['%', '#']) || line.trim().is_empty())
 }
 
 struct Loader<'t> {

@@ -292,22 +292,6 @@ fn size_is_bounded() {
 }
 
 #[test]
-fn json_values_stand_one_after_the_other() {
-    let text = "{\"a\": 1}\n{\"a\": [2, true],\n \"b\": {\"c\": \"}{\"}} {\"a\": null, \"d\": -1.5e3}\n---\n{\"a\": 4}{\"e\": 5}\n";
-    let (documents, errors) = load(text, &Limits::default());
-    assert_eq!(errors, []);
-    let place = |index: usize, key: &str| {
-        let place = at(documents[index].root(), key).place();
-        (place.line, place.column, place.width)
-    };
-    assert_eq!(documents.len(), 5);
-    assert_eq!(place(0, "a"), (1, 7, 1));
-    assert_eq!(place(1, "b"), (3, 7, 1));
-    assert_eq!(place(2, "d"), (3, 37, 6));
-    assert_eq!(place(4, "e"), (5, 15, 1));
-}
-
-#[test]
 fn json_escapes_in_pairs_are_one_character_and_move_no_place() {
     let text = "{\"a\": \"\\ud83d\\ude00 \\u00e9\\\\ud83d \\ud83d\", \"b\": 1,\n\"\\ud83d\\ude00\": 2, \"\\uD83D\\uDE01\": 3, \"c\": 4}";
     let document = one(text);
@@ -338,18 +322,10 @@ fn what_is_no_json_is_read_as_yaml(text: &str, expected: &str) {
 
 #[test_case("a: \"\\ud83d\\ude00\"\n"; "pairs of escapes")]
 #[test_case("{a: 1}\n{a: 2}\n"; "several values")]
+#[test_case("{\"a\": 1}\n{\"a\": 2}\n"; "several values of JSON")]
+#[test_case("%YAML 1.1\n---\na: 1\n"; "a directive, which kubectl cuts off its document")]
 #[test_case("{\"a\": 1}, {\"a\": 2}\n"; "values with a comma")]
 #[test_case("{\"a\": 1}\n}\n"; "a bracket too many")]
 fn what_json_alone_has_is_no_yaml(text: &str) {
     assert!(matches!(error(text).kind, LoadErrorKind::Syntax(_)));
-}
-
-#[test]
-fn directives_belong_to_the_document_behind_them() {
-    let document = one("%YAML 1.1\n# of a tool\n---\na: yes\n");
-    let value = at(document.root(), "a");
-    assert_eq!(
-        (value.place().line, value.typed()),
-        (4, Some(Typed::Bool(true)))
-    );
 }

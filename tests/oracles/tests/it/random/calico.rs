@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::protocol;
 use super::selector::{self, Vocabulary, labels};
-use super::world::{ACCOUNTS, BLOCKS, NAMESPACES, PORT_NAMES, PORTS};
+use super::world::{ACCOUNTS, BLOCKS, NAMESPACES, PORT_NAMES, PORTS, WITH_HOST_BITS};
 
 /// Tiers on every side of those that are always there.
 const TIERS: &[&str] = &["first", "second", "late", "last"];
@@ -210,6 +210,8 @@ fn nets(family: u8, random: &mut Random) -> Vec<&'static str> {
     let of_family: Vec<&str> = BLOCKS
         .iter()
         .copied()
+        // Calico refuses it in a rule.
+        .filter(|block| *block != WITH_HOST_BITS)
         .filter(|block| block.contains(':') == (family == 6))
         .collect();
     (0..=random.below(2))

@@ -12,6 +12,7 @@ pub(super) const NAMESPACES: &[&str] = &["default", "shop", "mail"];
 /// Ports of pods, of rules and of flows; what lies between them lies in ranges.
 pub(super) const PORTS: &[u16] = &[53, 80, 443, 8080, 9003];
 pub(super) const PORT_NAMES: &[&str] = &["http", "dns", "metrics"];
+pub(super) const WITH_HOST_BITS: &str = "203.0.113.77/28";
 /// Blocks of pods, of nodes and of what lies outside; one with bits that its length does not count.
 pub(super) const BLOCKS: &[&str] = &[
     "0.0.0.0/0",
@@ -24,7 +25,7 @@ pub(super) const BLOCKS: &[&str] = &[
     "192.0.2.1/32",
     "203.0.113.0/24",
     "203.0.113.7/32",
-    "203.0.113.77/28",
+    WITH_HOST_BITS,
     "::/0",
     "fd00::/8",
     "fd00:1::/32",
