@@ -1,6 +1,6 @@
 //! From the model back to text: policies of whatever dialects as objects of one, and what that one cannot say.
 //!
-//! What is lost is a diagnostic at the place where it was written, and its code says which way ([`effect`]). An Allow that cannot
+//! What is lost is a diagnostic at the place where it was written, and its code says which way ([`effect()`]). An Allow that cannot
 //! be said is left out. A Deny that cannot be said is left out where the dialect has no word that denies as much, and denies
 //! everything where it has one. Where nothing of a level above lint was lost, every verdict stays; where everything lost is
 //! narrower, nothing is allowed that was not.
