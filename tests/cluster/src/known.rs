@@ -41,6 +41,11 @@ const OURS: &[(&str, &str, &str)] = &[
     (NATIVE, "invalid-value", "a name that is none"),
     (NATIVE, "native-subject", "a cgroup that is no path"),
     (
+        NATIVE,
+        "wrong-type",
+        "a key without a value, which the server drops: here nobody knows what was meant",
+    ),
+    (
         POLICIES,
         "invalid-selector",
         "a selector no pod can be chosen by: the server leaves that to who enforces it",
