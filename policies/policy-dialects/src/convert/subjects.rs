@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use policy_model::{
-    Expression, KubernetesSubject, LabelExpression, LabelOperator, LabelSelector,
-    NAMESPACE_NAME_LABEL, Policy, Subject,
+    EndpointPeer, Expression, KubernetesSubject, LabelExpression, LabelOperator, LabelSelector,
+    NAMESPACE_NAME_LABEL, PodPeer, Policy, Subject,
 };
 
 use super::Losses;
@@ -65,8 +65,33 @@ pub(crate) fn subjects(policy: &Policy, losses: &mut Losses) -> Vec<KubernetesSu
     subjects
 }
 
+/// The pods that endpoints are, where they are chosen by an expression alone that says so of pods.
+pub(crate) fn pods_among(peer: &EndpointPeer) -> Option<PodPeer> {
+    let EndpointPeer {
+        selector,
+        not_selector: None,
+        // Pods are meant in either.
+        scope: _,
+        nets,
+        not_nets,
+    } = peer
+    else {
+        return None;
+    };
+    if !nets.is_empty() || !not_nets.is_empty() {
+        return None;
+    }
+    let subject = pods_of(selector.as_ref()?)?;
+    Some(PodPeer {
+        namespace: subject.namespace,
+        namespaces: subject.namespaces,
+        pods: subject.pods.unwrap_or_default(),
+        service_accounts: subject.service_accounts,
+    })
+}
+
 /// The pods an expression holds for, where it asks for labels, namespace and account one beside the other.
-pub(crate) fn pods_of(expression: &Expression) -> Option<KubernetesSubject> {
+fn pods_of(expression: &Expression) -> Option<KubernetesSubject> {
     let mut subject = KubernetesSubject::default();
     let mut namespaces = LabelSelector::default();
     let mut pods = LabelSelector::default();

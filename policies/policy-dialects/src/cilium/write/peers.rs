@@ -8,7 +8,7 @@ use policy_model::{
 };
 
 use crate::cidr::canonical;
-use crate::convert::pods_of;
+use crate::convert::pods_among;
 use crate::kubernetes::selector;
 use crate::yaml::write::Map;
 
@@ -188,18 +188,7 @@ fn service(peer: &ServicePeer, rule: &Rule, out: &mut Written) {
 }
 
 fn endpoints(peer: &EndpointPeer, own: Option<&str>, cluster: &Cluster, out: &mut Written) {
-    let EndpointPeer {
-        selector,
-        not_selector,
-        scope: _,
-        nets,
-        not_nets,
-    } = peer;
-    let pods = selector
-        .as_ref()
-        .filter(|_| not_selector.is_none() && nets.is_empty() && not_nets.is_empty())
-        .and_then(pods_of);
-    let Some(subject) = pods else {
+    let Some(peer) = pods_among(peer) else {
         out.unsaid.push("endpoints by an expression".to_owned());
         return;
     };
@@ -207,11 +196,5 @@ fn endpoints(peer: &EndpointPeer, own: Option<&str>, cluster: &Cluster, out: &mu
         out.less
             .push("network sets and host endpoints are not meant");
     }
-    let peer = PodPeer {
-        namespace: subject.namespace,
-        namespaces: subject.namespaces,
-        pods: subject.pods.unwrap_or_default(),
-        service_accounts: subject.service_accounts,
-    };
     out.add("toEndpoints", labels::of_pods(&peer, own));
 }

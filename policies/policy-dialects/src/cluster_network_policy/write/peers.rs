@@ -7,7 +7,7 @@ use policy_model::{
 };
 
 use crate::cidr::canonical;
-use crate::convert::{is_guarded_address, pods_of, private_parts, without};
+use crate::convert::{is_guarded_address, pods_among, private_parts, without};
 use crate::kubernetes::selector;
 use crate::yaml::write::Map;
 
@@ -271,18 +271,7 @@ pub(super) fn cluster_dns() -> Map {
 }
 
 fn endpoints(peer: &EndpointPeer, rule: &Rule, cluster: &Cluster, out: &mut Written) {
-    let EndpointPeer {
-        selector,
-        not_selector,
-        scope: _,
-        nets,
-        not_nets,
-    } = peer;
-    let subject = selector
-        .as_ref()
-        .filter(|_| not_selector.is_none() && nets.is_empty() && not_nets.is_empty())
-        .and_then(pods_of);
-    let Some(subject) = subject else {
+    let Some(peer) = pods_among(peer) else {
         out.unsaid.push("endpoints by an expression".to_owned());
         return;
     };
@@ -290,11 +279,5 @@ fn endpoints(peer: &EndpointPeer, rule: &Rule, cluster: &Cluster, out: &mut Writ
         out.less
             .push("network sets and host endpoints are not meant");
     }
-    let peer = PodPeer {
-        namespace: subject.namespace,
-        namespaces: subject.namespaces,
-        pods: subject.pods.unwrap_or_default(),
-        service_accounts: subject.service_accounts,
-    };
     pods(&peer, rule, out);
 }

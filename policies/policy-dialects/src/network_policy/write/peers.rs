@@ -4,7 +4,7 @@ use ipnet::IpNet;
 use policy_model::{Block, Cluster, EndpointPeer, Entity, Peer, PodPeer, Scope};
 
 use crate::cidr::canonical;
-use crate::convert::{pods_of, private_parts};
+use crate::convert::{pods_among, private_parts};
 use crate::kubernetes::{in_namespace, selector};
 use crate::yaml::write::Map;
 
@@ -136,18 +136,7 @@ fn pods(peer: &PodPeer, own: &str, out: &mut Written) {
 }
 
 fn endpoints(peer: &EndpointPeer, own: &str, cluster: &Cluster, out: &mut Written) {
-    let EndpointPeer {
-        selector,
-        not_selector,
-        scope: _,
-        nets,
-        not_nets,
-    } = peer;
-    let subject = selector
-        .as_ref()
-        .filter(|_| not_selector.is_none() && nets.is_empty() && not_nets.is_empty())
-        .and_then(pods_of);
-    let Some(subject) = subject else {
+    let Some(peer) = pods_among(peer) else {
         out.unsaid.push("endpoints by an expression".to_owned());
         return;
     };
@@ -155,11 +144,5 @@ fn endpoints(peer: &EndpointPeer, own: &str, cluster: &Cluster, out: &mut Writte
         out.less
             .push("network sets and host endpoints are not meant");
     }
-    let peer = PodPeer {
-        namespace: subject.namespace,
-        namespaces: subject.namespaces,
-        pods: subject.pods.unwrap_or_default(),
-        service_accounts: subject.service_accounts,
-    };
     pods(&peer, own, out);
 }
