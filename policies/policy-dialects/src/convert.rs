@@ -30,7 +30,7 @@ pub(crate) use losses::Losses;
 pub(crate) use meets::{rules_meet, subjects_meet};
 pub(crate) use names::Names;
 pub(crate) use questions::dns_flows;
-pub(crate) use subjects::{pods_among, subjects};
+pub(crate) use subjects::{may_be_more_than_pods, pods_among, subjects};
 
 /// A dialect that policies can be written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use policy_model::{
-    EndpointPeer, Expression, KubernetesSubject, LabelExpression, LabelOperator, LabelSelector,
-    NAMESPACE_NAME_LABEL, PodPeer, Policy, Subject,
+    Action, Cluster, EndpointPeer, Expression, KubernetesSubject, LabelExpression, LabelOperator,
+    LabelSelector, NAMESPACE_NAME_LABEL, PodPeer, Policy, Subject,
 };
 
 use super::Losses;
@@ -88,6 +88,22 @@ pub(crate) fn pods_among(peer: &EndpointPeer) -> Option<PodPeer> {
         pods: subject.pods.unwrap_or_default(),
         service_accounts: subject.service_accounts,
     })
+}
+
+/// Whether endpoints may be more than the pods among them. An Allow means what is known; what a Deny means may lie in another
+/// file, unless its expression asks for pods.
+pub(crate) fn may_be_more_than_pods(
+    peer: &EndpointPeer,
+    action: Action,
+    cluster: &Cluster,
+) -> bool {
+    let known = !cluster.network_sets.is_empty() || !cluster.host_endpoints.is_empty();
+    let asks_for_pods = peer.selector.as_ref().is_some_and(|selector| {
+        terms(selector)
+            .iter()
+            .any(|term| matches!(term, Expression::Equal(key, _) if **key == *ORCHESTRATOR))
+    });
+    known || action != Action::Allow && !asks_for_pods
 }
 
 /// The pods an expression holds for, where it asks for labels, namespace and account one beside the other.

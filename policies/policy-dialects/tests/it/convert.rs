@@ -2,6 +2,7 @@
 
 use policy_dialects::{Dialect, convert};
 use policy_model::Cluster;
+use test_case::test_case;
 
 use crate::support::read_text;
 
@@ -434,4 +435,21 @@ spec:
   - {action: Deny, to: [{networks: [0.0.0.0/0, "::/0"]}]}
 "#
     );
+}
+
+/// A Deny by label may mean network sets that lie in another file: pods alone would deny less, in silence.
+#[test_case(Dialect::Cilium, "convert-deny"; "cilium denies less and says so")]
+#[test_case(Dialect::ClusterNetworkPolicy, "convert-narrower"; "cluster network policy denies more")]
+fn a_deny_by_label_that_sets_may_have_is_told(to: Dialect, code: &'static str) {
+    for (more, told) in [
+        ("", true),
+        (" && projectcalico.org/orchestrator == 'k8s'", false),
+    ] {
+        let text = CALICO.replace(
+            "  - {action: Deny}\n",
+            &format!("  - {{action: Deny, destination: {{selector: \"role == 'bad'{more}\"}}}}\n"),
+        );
+        let (_, losses) = converted(&text, to);
+        assert_eq!(losses.contains(&(code, 9)), told, "{more}: {losses:?}");
+    }
 }

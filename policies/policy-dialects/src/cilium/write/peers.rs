@@ -8,7 +8,7 @@ use policy_model::{
 };
 
 use crate::cidr::canonical;
-use crate::convert::pods_among;
+use crate::convert::{may_be_more_than_pods, pods_among};
 use crate::kubernetes::selector;
 use crate::yaml::write::Map;
 
@@ -60,7 +60,7 @@ pub(super) fn peers(peers: &[Peer], rule: &Rule, own: Option<&str>, cluster: &Cl
                 out.add("toNodes", selector(labels));
             }
             Peer::Service(service) => self::service(service, rule, &mut out),
-            Peer::Endpoints(endpoints) => self::endpoints(endpoints, own, cluster, &mut out),
+            Peer::Endpoints(endpoints) => self::endpoints(endpoints, rule, own, cluster, &mut out),
             Peer::Set(name) => out.unsaid.push(format!("the EgressSet `{name}`")),
         }
     }
@@ -187,12 +187,19 @@ fn service(peer: &ServicePeer, rule: &Rule, out: &mut Written) {
     out.add("toServices", member);
 }
 
-fn endpoints(peer: &EndpointPeer, own: Option<&str>, cluster: &Cluster, out: &mut Written) {
+fn endpoints(
+    peer: &EndpointPeer,
+    rule: &Rule,
+    own: Option<&str>,
+    cluster: &Cluster,
+    out: &mut Written,
+) {
+    let more = may_be_more_than_pods(peer, rule.action, cluster);
     let Some(peer) = pods_among(peer) else {
         out.unsaid.push("endpoints by an expression".to_owned());
         return;
     };
-    if !cluster.network_sets.is_empty() || !cluster.host_endpoints.is_empty() {
+    if more {
         out.less
             .push("network sets and host endpoints are not meant");
     }

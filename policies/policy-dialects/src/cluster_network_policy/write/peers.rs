@@ -7,7 +7,9 @@ use policy_model::{
 };
 
 use crate::cidr::canonical;
-use crate::convert::{is_guarded_address, pods_among, private_parts, without};
+use crate::convert::{
+    is_guarded_address, may_be_more_than_pods, pods_among, private_parts, without,
+};
 use crate::kubernetes::selector;
 use crate::yaml::write::Map;
 
@@ -271,11 +273,12 @@ pub(super) fn cluster_dns() -> Map {
 }
 
 fn endpoints(peer: &EndpointPeer, rule: &Rule, cluster: &Cluster, out: &mut Written) {
+    let more = may_be_more_than_pods(peer, rule.action, cluster);
     let Some(peer) = pods_among(peer) else {
         out.unsaid.push("endpoints by an expression".to_owned());
         return;
     };
-    if !cluster.network_sets.is_empty() || !cluster.host_endpoints.is_empty() {
+    if more {
         out.less
             .push("network sets and host endpoints are not meant");
     }
