@@ -276,8 +276,10 @@ fn report_unreadable(place: yaml::Place, kind: &LoadErrorKind, findings: &mut Fi
         | LoadErrorKind::TagMismatch { .. }
         | LoadErrorKind::Number(_)
         | LoadErrorKind::Character(_)
+        | LoadErrorKind::Blank(_)
         | LoadErrorKind::Separator
         | LoadErrorKind::AfterEnd
+        | LoadErrorKind::AnchorName(_)
         | LoadErrorKind::EndWithoutStart => (codes::YAML_SYNTAX, None),
     };
     findings.report_at(code, place, String::new(), kind.to_string(), help);

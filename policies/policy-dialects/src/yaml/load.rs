@@ -3,6 +3,7 @@
 //! A file is cut into documents first, as `kubectl` does it, so that a syntax error in one document leaves the others
 //! readable. Nesting, size and the copies made by aliases are bounded.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, Tag};
@@ -51,6 +52,8 @@ pub(crate) enum LoadErrorKind {
     Key(&'static str),
     #[error("alias of an anchor that is not complete here")]
     Alias,
+    #[error("`{0}`: a name behind `&` has letters, digits, `-` and `_` only")]
+    AnchorName(String),
     #[error("a merge key needs a mapping, or a list of mappings")]
     Merge,
     #[error(
@@ -63,12 +66,16 @@ pub(crate) enum LoadErrorKind {
     TagMismatch { text: String, tag: &'static str },
     #[error("`{0}:` is a word in YAML 1.1; put a blank behind the colon, or the word in quotes")]
     TightColon(String),
-    #[error("`?` before a word makes a key of it in YAML 1.1; put the word in quotes")]
+    #[error(
+        "`?` before a word, or in one between brackets, makes a key in YAML 1.1; put the word in quotes"
+    )]
     QuestionMark,
     #[error("`{0}` is no number that JSON has")]
     Number(String),
     #[error("`{}` is a line break or a control character in YAML 1.1, which no editor shows", .0.escape_unicode())]
     Character(char),
+    #[error("`{}` looks like a blank, and is none in YAML", .0.escape_unicode())]
+    Blank(char),
     #[error("`kubectl` takes nothing behind `---` but a comment")]
     Separator,
     #[error("`kubectl` reads nothing behind `...`; begin a document with `---`")]
@@ -104,7 +111,9 @@ pub(crate) fn load(text: &str, limits: &Limits) -> (Vec<Document>, Vec<LoadError
             }],
         );
     }
-    let (chunks, cut) = split(text.strip_prefix('\u{feff}').unwrap_or(text));
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let text = ended(text);
+    let (chunks, cut) = split(&text);
     errors.extend(cut);
     for Chunk { first_line, text } in chunks {
         let mut load = |text: &str, first_line, shifts| {
@@ -123,6 +132,15 @@ pub(crate) fn load(text: &str, limits: &Limits) -> (Vec<Document>, Vec<LoadError
         }
     }
     (documents, errors)
+}
+
+/// The text with the end of its last line. `kubectl` gives it one, which the blanks of a last line in a block need to be a line.
+fn ended(text: &str) -> Cow<'_, str> {
+    if text.is_empty() || text.ends_with('\n') {
+        Cow::Borrowed(text)
+    } else {
+        Cow::Owned(format!("{text}\n"))
+    }
 }
 
 struct Loader<'t> {
@@ -144,6 +162,7 @@ struct Loader<'t> {
 struct Open {
     anchor: usize,
     place: Place,
+    in_brackets: bool,
     kind: OpenKind,
 }
 
@@ -202,6 +221,8 @@ impl<'t> Loader<'t> {
 
     fn event(&mut self, event: Event<'_>, span: Span) -> Result<(), LoadError> {
         let place = self.place(span);
+        self.anchor_name(&event, span)
+            .map_err(|kind| LoadError { kind, place })?;
         match event {
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentStart(_) => {
                 Ok(())
@@ -222,6 +243,13 @@ impl<'t> Loader<'t> {
                     .transpose()
                     .map_err(|kind| LoadError { kind, place })?;
                 check(&text, style, tag).map_err(|kind| LoadError { kind, place })?;
+                let in_brackets = self.open.last().is_some_and(|open| open.in_brackets);
+                if style == Style::Plain
+                    && (text.starts_with('?') || (in_brackets && text.contains('?')))
+                {
+                    let kind = LoadErrorKind::QuestionMark;
+                    return Err(LoadError { kind, place });
+                }
                 if style == Style::Plain && !text.is_empty() && self.ends_in_a_tight_colon(span) {
                     let kind = LoadErrorKind::TightColon(text.into());
                     return Err(LoadError { kind, place });
@@ -240,12 +268,10 @@ impl<'t> Loader<'t> {
                 self.keep_anchor(anchor, id);
                 self.attach(id, place)
             }
-            Event::SequenceStart(anchor, tag) => self.begin(
-                anchor,
-                tag.as_deref(),
-                place,
-                OpenKind::Sequence(Vec::new()),
-            ),
+            Event::SequenceStart(anchor, tag) => {
+                let kind = OpenKind::Sequence(Vec::new());
+                self.begin(anchor, tag.as_deref(), span, kind)
+            }
             Event::MappingStart(anchor, tag) => {
                 let kind = OpenKind::Mapping {
                     entries: Vec::new(),
@@ -253,7 +279,7 @@ impl<'t> Loader<'t> {
                     merges: Vec::new(),
                     pending: None,
                 };
-                self.begin(anchor, tag.as_deref(), place, kind)
+                self.begin(anchor, tag.as_deref(), span, kind)
             }
             Event::SequenceEnd | Event::MappingEnd => self.end(),
         }
@@ -263,9 +289,10 @@ impl<'t> Loader<'t> {
         &mut self,
         anchor: usize,
         tag: Option<&Tag>,
-        place: Place,
+        span: Span,
         kind: OpenKind,
     ) -> Result<(), LoadError> {
+        let place = self.place(span);
         if let Some(tag) = tag {
             collection_tag(tag, &kind).map_err(|kind| LoadError { kind, place })?;
         }
@@ -281,9 +308,12 @@ impl<'t> Loader<'t> {
                 place,
             });
         }
+        let in_brackets = self.open.last().is_some_and(|open| open.in_brackets)
+            || self.begins_with_a_bracket(span);
         self.open.push(Open {
             anchor,
             place,
+            in_brackets,
             kind,
         });
         Ok(())
@@ -294,6 +324,7 @@ impl<'t> Loader<'t> {
             anchor,
             place,
             kind,
+            in_brackets: _,
         }) = self.open.pop()
         else {
             return Ok(());
@@ -325,22 +356,66 @@ impl<'t> Loader<'t> {
         )
     }
 
-    /// Whether `:,`, `:]` or `:}` follows: a key without a value to YAML 1.2, and a word that ends with a colon to YAML 1.1.
-    fn ends_in_a_tight_colon(&mut self, span: Span) -> bool {
-        // Events come in the order of the text, so that it is walked once.
+    /// Whether a list or a mapping is written in brackets: its span ends behind the first of them.
+    fn begins_with_a_bracket(&mut self, span: Span) -> bool {
+        let behind = self.text_from(span.end).len();
+        let before = self.text.len() - behind;
+        self.text[..before].ends_with(['[', '{'])
+    }
+
+    /// The name of an anchor ends for YAML 1.1 where YAML 1.2 goes on: `&a:b` is an anchor before the text `:b`. An alias has the
+    /// name of an anchor before it.
+    fn anchor_name(&mut self, event: &Event<'_>, span: Span) -> Result<(), LoadErrorKind> {
+        let (Event::Scalar(_, _, anchor, _)
+        | Event::SequenceStart(anchor, _)
+        | Event::MappingStart(anchor, _)) = event
+        else {
+            return Ok(());
+        };
+        if *anchor == 0 {
+            return Ok(());
+        }
+        // A node begins with its anchor and its tag, in either order.
+        let mut rest = self.text_from(span.start);
+        while let Some(skipped) = rest.strip_prefix(['!', '#', ' ', '\t', '\r', '\n']) {
+            rest = match rest.chars().next() {
+                Some('!') => skipped.trim_start_matches(|found: char| !found.is_whitespace()),
+                Some('#') => skipped.trim_start_matches(|found| found != '\n'),
+                _ => skipped,
+            };
+        }
+        let ends = |found: char| " \t\r\n,]}".contains(found);
+        let name = rest
+            .strip_prefix('&')
+            .and_then(|rest| rest.split(ends).next())
+            .unwrap_or_default();
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        if name.is_empty() || !name.bytes().all(is_plain) {
+            return Err(LoadErrorKind::AnchorName(format!("&{name}")));
+        }
+        Ok(())
+    }
+
+    /// The text behind a marker. Events come in the order of the text, so that it is walked once.
+    fn text_from(&mut self, marker: Marker) -> &'t str {
         let (mut index, mut bytes) = self.walked;
-        if span.end.index() < index {
+        if marker.index() < index {
             (index, bytes) = (0, 0);
         }
         let rest = self.text.get(bytes..).unwrap_or_default();
         bytes += rest
             .chars()
-            .take(span.end.index() - index)
+            .take(marker.index() - index)
             .map(char::len_utf8)
             .sum::<usize>();
-        self.walked = (span.end.index(), bytes);
-        let rest = self.text.get(bytes..).unwrap_or_default();
-        rest.trim_start()
+        self.walked = (marker.index(), bytes);
+        self.text.get(bytes..).unwrap_or_default()
+    }
+
+    /// Whether `:,`, `:]` or `:}` follows: a key without a value to YAML 1.2, and a word that ends with a colon to YAML 1.1.
+    fn ends_in_a_tight_colon(&mut self, span: Span) -> bool {
+        self.text_from(span.end)
+            .trim_start()
             .strip_prefix(':')
             .is_some_and(|rest| rest.starts_with([',', ']', '}']))
     }
@@ -393,6 +468,13 @@ impl<'t> Loader<'t> {
             return Ok(());
         };
         let is_merge = style == Style::Plain && text == "<<";
+        // To `kubectl` `!!str <<` merges nothing.
+        if is_merge && tag.is_some() {
+            return Err(LoadError {
+                kind: LoadErrorKind::Key("a merge key with a tag"),
+                place,
+            });
+        }
         if let Some(first) = keys.insert(key.clone(), place.line) {
             return Err(LoadError {
                 kind: LoadErrorKind::DuplicateKey {
@@ -650,9 +732,6 @@ fn children(value: &ValueData) -> Vec<(u32, Step)> {
 
 /// What no JSON can hold, what is not of the type its tag says, and what versions of YAML read as different things.
 fn check(text: &str, style: Style, tag: Option<CoreTag>) -> Result<(), LoadErrorKind> {
-    if style == Style::Plain && text.starts_with('?') {
-        return Err(LoadErrorKind::QuestionMark);
-    }
     let typed = resolve(text, style, tag);
     if let Typed::Float(number) = typed
         && !number.is_finite()

@@ -52,9 +52,6 @@ impl<'t> Cut<'t> {
         let text = open
             .end
             .map_or(text, |end| &text[..end.saturating_sub(open.start)]);
-        // The parser takes blanks of a last line that does not end for another line of a block.
-        let bare = text.trim_end_matches([' ', '\t']);
-        let text = if bare.ends_with('\n') { bare } else { text };
         self.chunks.push(Chunk {
             first_line: open.first_line,
             text,
@@ -86,6 +83,9 @@ impl Open {
 
     fn line(&mut self, line: &str, number: u32, offset: usize) {
         self.characters(line, number);
+        if !self.is_begun {
+            self.blanks(line, number);
+        }
         let marker = line
             .strip_prefix("...")
             .filter(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']));
@@ -110,6 +110,18 @@ impl Open {
     fn characters(&mut self, line: &str, number: u32) {
         if let Some((column, found)) = odd_character(line) {
             self.refuse(number, column, LoadErrorKind::Character(found));
+        }
+    }
+
+    /// To tell JSON from YAML `kubectl` passes over all that is a blank somewhere, and YAML knows two.
+    fn blanks(&mut self, line: &str, number: u32) {
+        let odd = line
+            .chars()
+            .zip(1_u32..)
+            .take_while(|(found, _)| found.is_whitespace())
+            .find(|(found, _)| !found.is_ascii());
+        if let Some((found, column)) = odd {
+            self.refuse(number, column, LoadErrorKind::Blank(found));
         }
     }
 
@@ -180,6 +192,7 @@ mod tests {
     #[test_case("# é \u{2028}a: b\n", LoadErrorKind::Character('\u{2028}'), (1, 5); "a line end inside a comment")]
     #[test_case("--- # \u{2028}a: b\n", LoadErrorKind::Character('\u{2028}'), (1, 7); "a line end behind a separator")]
     #[test_case("a: \u{85}b\n", LoadErrorKind::Character('\u{85}'), (1, 4); "a line end inside a word")]
+    #[test_case(" \u{a0}{a: b}\n", LoadErrorKind::Blank('\u{a0}'), (1, 2); "a blank of no language before JSON")]
     #[test_case("a: \u{7f}b\n", LoadErrorKind::Character('\u{7f}'), (1, 4); "a control character")]
     fn what_kubectl_reads_otherwise_is_refused(
         text: &str,

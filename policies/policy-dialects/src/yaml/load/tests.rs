@@ -85,6 +85,14 @@ fn a_byte_order_mark_and_windows_line_ends_are_fine() {
     assert_eq!(at(document.root(), "c").place().line, 2);
 }
 
+#[test_case("a: |\n b", "b\n"; "text")]
+#[test_case("a: >+\n ", "\n"; "blanks alone")]
+#[test_case("a: |+\n  b\n   ", "b\n \n"; "blanks behind text")]
+#[test_case("a: |-\n  ", ""; "blanks that are not kept")]
+fn a_last_line_ends_in_a_block(text: &str, value: &str) {
+    assert_eq!(one(text).root().get_str("a"), Some(value));
+}
+
 #[test]
 fn anchors_are_copied_and_merge_keys_fill_in() {
     let document = one("base: &b {x: 1, z: [2]}\nuse: *b\nmerged:\n  <<: *b\n  x: 3\n");
@@ -115,10 +123,26 @@ fn other_merge_keys_are_refused(text: &str) {
     ));
 }
 
+#[test]
+fn a_merge_key_with_a_tag_is_refused() {
+    let kind = error("a: {!!str <<: {b: 1}}").kind;
+    assert_eq!(kind, LoadErrorKind::Key("a merge key with a tag"));
+}
+
 #[test_case("a: [?b]"; "a word")]
 #[test_case("a: {?b: c}"; "a key")]
+#[test_case("a:\n- b: [{c: d?}]"; "behind a word in brackets")]
+#[test_case("a: [b: http://c/?d=e]"; "in a word in brackets")]
+#[test_case("a: &b ?c"; "a word without brackets")]
 fn a_question_mark_before_a_word_is_refused(text: &str) {
     assert_eq!(error(text).kind, LoadErrorKind::QuestionMark);
+}
+
+#[test]
+fn a_question_mark_in_a_word_is_a_part_of_it() {
+    let document = one("a: http://c/?d=e\nb: [c, {d: 'e?'}]\nf?: g?");
+    assert_eq!(document.root().get_str("a"), Some("http://c/?d=e"));
+    assert_eq!(document.root().get_str("f?"), Some("g?"));
 }
 
 #[test_case("a: {b:}"; "a key without a value")]
@@ -145,6 +169,24 @@ fn keys_are_read_as_json_keys() {
     let document = one("on: 1\n010: 2\n");
     assert_eq!(at(document.root(), "true").typed(), Some(Typed::Int(1)));
     assert_eq!(at(document.root(), "8").typed(), Some(Typed::Int(2)));
+}
+
+#[test_case("a: &0:0", "&0:0"; "before what YAML 1.1 takes for text")]
+#[test_case("a: &b:\n", "&b:"; "before what YAML 1.1 takes for a key")]
+#[test_case("a: !!str &b.c 1", "&b.c"; "behind a tag")]
+#[test_case("a: !!map # é\n  &b? {c: d}", "&b?"; "behind a comment")]
+#[test_case("a: &b[c]", "&b[c"; "before a bracket that opens")]
+#[test_case("a: &b\u{a0}c", "&b\u{a0}c"; "before what is no blank")]
+#[test_case("é: 1\na: &é [1]", "&é"; "letters beyond ASCII")]
+#[test_case("a: &b@c\n  d: 1", "&b@c"; "of a mapping in lines")]
+fn an_anchor_of_other_characters_is_refused(text: &str, name: &str) {
+    assert_eq!(error(text).kind, LoadErrorKind::AnchorName(name.to_owned()));
+}
+
+#[test]
+fn an_anchor_may_end_before_a_bracket() {
+    let document = one("a: [&b-1 b, &c_2 !!str 3, !!str &d]\ne: {*b-1 : *c_2, f: *d}\ng: *c_2");
+    assert_eq!(at(document.root(), "g").typed(), Some(Typed::Str("3")));
 }
 
 #[test]
