@@ -4,6 +4,7 @@
 //! way of `sigs.k8s.io/yaml`, so that `on` is a truth value, `010` is eight and `08` is eight too. Who asks for a
 //! string and finds `on` can say so, instead of reading a policy nobody wrote.
 
+mod error;
 mod json;
 mod load;
 mod scalar;
@@ -12,7 +13,8 @@ pub(crate) mod write;
 
 use std::fmt::Write as _;
 
-pub(crate) use load::{Limits, LoadErrorKind, load};
+pub(crate) use error::LoadErrorKind;
+pub(crate) use load::{Limits, load};
 pub use scalar::Typed;
 pub(crate) use scalar::is_surprising_number;
 

@@ -4,7 +4,7 @@
 //! no further. What it refuses there, and what it would read otherwise than an eye does, is refused here.
 
 use super::Place;
-use super::load::{LoadError, LoadErrorKind};
+use super::error::{LoadError, LoadErrorKind};
 
 /// The text of one document.
 #[derive(Debug, PartialEq, Eq)]
