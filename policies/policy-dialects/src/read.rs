@@ -271,6 +271,7 @@ fn report_unreadable(place: yaml::Place, kind: &LoadErrorKind, findings: &mut Fi
         | LoadErrorKind::Merge
         | LoadErrorKind::MergeAfter { .. }
         | LoadErrorKind::QuestionMark
+        | LoadErrorKind::LeadingColon(_)
         | LoadErrorKind::TightColon(_)
         | LoadErrorKind::Tag(_)
         | LoadErrorKind::TagMismatch { .. }

@@ -34,6 +34,10 @@ pub(crate) enum LoadErrorKind {
     #[error("`{0}:` is a word in YAML 1.1; put a blank behind the colon, or the word in quotes")]
     TightColon(String),
     #[error(
+        "`{0}`: a word between brackets may not begin with a colon in YAML 1.1; put it in quotes"
+    )]
+    LeadingColon(String),
+    #[error(
         "`?` before a word, or in one between brackets, makes a key in YAML 1.1; put the word in quotes"
     )]
     QuestionMark,

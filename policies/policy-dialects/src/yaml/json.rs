@@ -57,10 +57,9 @@ pub(super) fn value(text: &str) -> Option<Value> {
 /// The bytes of each value; nothing where the text is not made of the words of JSON. Whether they stand in order is for the
 /// reader of YAML to say.
 fn ranges(text: &str) -> Option<Vec<(usize, usize)>> {
-    let start = if text.starts_with("---") { 3 } else { 0 };
     let mut ranges = Vec::new();
     let (mut depth, mut first) = (0_usize, 0);
-    let mut at = start;
+    let mut at = 0;
     while let Some(octet) = text.as_bytes().get(at) {
         let mut length = 1;
         match octet {

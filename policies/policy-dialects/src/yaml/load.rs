@@ -15,7 +15,7 @@ use super::split::{Chunk, split};
 use super::{Document, EntryData, Place, Style, ValueData};
 
 use source::Source;
-use tags::{check, collection_tag, scalar_tag};
+use tags::{check, check_plain, collection_tag, scalar_tag};
 use tree::Tree;
 
 mod alias;
@@ -70,7 +70,7 @@ pub(crate) fn load(text: &str, limits: &Limits) -> (Vec<Document>, Vec<LoadError
     let text = ended(text);
     let (chunks, cut) = split(&text);
     errors.extend(cut);
-    for Chunk { first_line, text } in chunks {
+    for (number, Chunk { first_line, text }) in chunks.into_iter().enumerate() {
         let mut load = |text: &str, first_line, shifts| {
             let mut loader = Loader::new(text, first_line, shifts, limits);
             if let Err(error) = loader.run() {
@@ -78,7 +78,9 @@ pub(crate) fn load(text: &str, limits: &Limits) -> (Vec<Document>, Vec<LoadError
             }
             documents.append(&mut loader.documents);
         };
-        match json::value(text) {
+        // What stands behind `---` is YAML to `kubectl`, however it looks.
+        let value = if number == 0 { json::value(text) } else { None };
+        match value {
             Some(value) => {
                 let line = first_line.saturating_add(value.lines_before);
                 load(&value.text, line, value.shifts);
@@ -208,11 +210,8 @@ impl<'t> Loader<'t> {
                     .map_err(|kind| LoadError { kind, place })?;
                 check(&text, style, tag).map_err(|kind| LoadError { kind, place })?;
                 let in_brackets = self.open.last().is_some_and(|open| open.in_brackets);
-                if style == Style::Plain
-                    && (text.starts_with('?') || (in_brackets && text.contains('?')))
-                {
-                    let kind = LoadErrorKind::QuestionMark;
-                    return Err(LoadError { kind, place });
+                if style == Style::Plain {
+                    check_plain(&text, in_brackets).map_err(|kind| LoadError { kind, place })?;
                 }
                 if style == Style::Plain
                     && !text.is_empty()

@@ -23,6 +23,17 @@ pub(super) fn check(text: &str, style: Style, tag: Option<CoreTag>) -> Result<()
     }
 }
 
+/// Words without quotes that versions of YAML cut in different places.
+pub(super) fn check_plain(text: &str, in_brackets: bool) -> Result<(), LoadErrorKind> {
+    if text.starts_with('?') || (in_brackets && text.contains('?')) {
+        return Err(LoadErrorKind::QuestionMark);
+    }
+    if in_brackets && text.starts_with(':') {
+        return Err(LoadErrorKind::LeadingColon(text.to_owned()));
+    }
+    Ok(())
+}
+
 /// The tags JSON's types have; anything else would change a value in a way no reader of the file sees.
 pub(super) fn scalar_tag(tag: &Tag) -> Result<CoreTag, LoadErrorKind> {
     if tag.handle == "!" && tag.suffix.is_empty() {

@@ -138,6 +138,27 @@ fn a_question_mark_before_a_word_is_refused(text: &str) {
     assert_eq!(error(text).kind, LoadErrorKind::QuestionMark);
 }
 
+#[test_case("a: [::1]", "::1"; "an address")]
+#[test_case("a: {b: ::/0}", "::/0"; "a block")]
+#[test_case("a: {:b: c}", ":b"; "a key")]
+#[test_case("a: [{b: &c :d}]", ":d"; "behind an anchor")]
+fn a_colon_that_begins_a_word_in_brackets_is_refused(text: &str, word: &str) {
+    assert_eq!(
+        error(text).kind,
+        LoadErrorKind::LeadingColon(word.to_owned())
+    );
+}
+
+#[test]
+fn only_what_begins_with_json_has_escapes_of_json() {
+    let crab = r#"{"a": "\ud83e\udd80"}"#;
+    assert_eq!(one(crab).root().get_str("a"), Some("\u{1f980}"));
+    assert!(matches!(
+        error(&format!("---\n{crab}")).kind,
+        LoadErrorKind::Syntax(_)
+    ));
+}
+
 #[test]
 fn a_question_mark_in_a_word_is_a_part_of_it() {
     let document = one("a: http://c/?d=e\nb: [c, {d: 'e?'}]\nf?: g?");
