@@ -271,6 +271,8 @@ pub enum TargetDialect {
     /// ClusterNetworkPolicy of policy.networking.k8s.io/v1alpha2
     #[value(name = "clusternetworkpolicy")]
     Clusternetworkpolicy,
+    /// NetworkPolicy and GlobalNetworkPolicy of projectcalico.org/v3, with their tiers and sets of names
+    Calico,
 }
 
 /// How findings are printed.

@@ -53,6 +53,7 @@ const fn dialect(to: TargetDialect) -> Dialect {
         TargetDialect::Cilium => Dialect::Cilium,
         TargetDialect::Networkpolicy => Dialect::NetworkPolicy,
         TargetDialect::Clusternetworkpolicy => Dialect::ClusterNetworkPolicy,
+        TargetDialect::Calico => Dialect::Calico,
     }
 }
 
@@ -82,8 +83,8 @@ impl Converted {
             .filter(|diagnostic| diagnostic.level != Level::Lint)
             .chain(conversion.losses.iter().cloned())
             .collect();
-        // The native words for endpoints mean sets and hosts that are among the objects; no other dialect has such words.
-        if to == Dialect::Native {
+        // What they say of endpoints means sets and hosts that are among the objects; no other dialect has such words.
+        if [Dialect::Native, Dialect::Calico].contains(&to) {
             losses.extend(left_behind(&policies, &cluster));
         }
         losses.sort_by(|a, b| a.origin.cmp(&b.origin));

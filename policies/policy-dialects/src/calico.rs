@@ -24,6 +24,7 @@ mod staged;
 mod staged_kubernetes;
 mod tier;
 mod v3;
+pub(crate) mod write;
 
 use crate::catalog::{Kind, Role};
 use crate::kubernetes::Scope;

@@ -105,6 +105,7 @@ codes! {
     CONVERT_MANNER = Lint "convert-manner" "the other dialect cannot say how a deny looks or what is only noted; no verdict changes";
     CONVERT_HOST_NETWORK = Lint "convert-host-network" "the other dialect also selects pods in the network of their node";
     CONVERT_LEFT_BEHIND = Closed "convert-left-behind" "the policy means network sets or host endpoints, which are no policies and are not written";
+    CONVERT_ENTERPRISE = Lint "convert-enterprise" "names need Calico Enterprise or Cloud; elsewhere the set they stand in is empty, and less is allowed";
     CONVERT_PORTS = Closed "convert-ports" "the other dialect cannot say which ports or protocols are meant";
 
     // Cilium: what its own admission refuses.

@@ -19,17 +19,17 @@ mod subjects;
 use policy_model::{Cluster, Diagnostic, Policy};
 
 use crate::yaml::write;
-use crate::{cilium, cluster_network_policy, native, network_policy};
+use crate::{calico, cilium, cluster_network_policy, native, network_policy};
 
 pub(crate) use beside_calico::moved;
 pub(crate) use blocks::{is_guarded_address, private_parts, without};
 pub use effect::{Effect, effect};
-pub(crate) use flat::{Flat, flatten, is_closed, names_hosts, sorted};
+pub(crate) use flat::{Flat, flatten, is_closed, names_hosts, rank, sorted};
 pub use left_behind::left_behind;
 pub(crate) use losses::Losses;
 pub(crate) use meets::{rules_meet, subjects_meet};
 pub(crate) use names::Names;
-pub(crate) use questions::dns_flows;
+pub(crate) use questions::{cluster_dns, dns_flows, dns_ports};
 pub(crate) use subjects::{may_be_more_than_pods, pods_among, subjects};
 
 /// A dialect that policies can be written in.
@@ -43,6 +43,8 @@ pub enum Dialect {
     NetworkPolicy,
     /// `policy.networking.k8s.io/v1alpha2`.
     ClusterNetworkPolicy,
+    /// `projectcalico.org/v3`.
+    Calico,
 }
 
 impl Dialect {
@@ -51,6 +53,7 @@ impl Dialect {
         Self::Cilium,
         Self::NetworkPolicy,
         Self::ClusterNetworkPolicy,
+        Self::Calico,
     ];
 
     /// The word of the command line.
@@ -60,6 +63,7 @@ impl Dialect {
             Self::Cilium => "cilium",
             Self::NetworkPolicy => "networkpolicy",
             Self::ClusterNetworkPolicy => "clusternetworkpolicy",
+            Self::Calico => "calico",
         }
     }
 }
@@ -86,6 +90,7 @@ pub fn convert(policies: &[Policy], cluster: &Cluster, to: Dialect) -> Conversio
         Dialect::ClusterNetworkPolicy => {
             cluster_network_policy::write::objects(policies, cluster, &mut losses)
         }
+        Dialect::Calico => calico::write::objects(policies, cluster, &mut losses),
     };
     Conversion {
         text: write::text(&objects),

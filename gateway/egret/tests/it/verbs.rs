@@ -78,6 +78,8 @@ fn folder() -> tempfile::TempDir {
 #[test_case("convert --to nonsense clean.yaml", 2; "a dialect nobody has")]
 #[test_case("convert --to networkpolicy pods.yaml", 0; "nothing lost on the way out")]
 #[test_case("convert --to cilium pods.yaml", 0; "nor to Cilium")]
+#[test_case("convert --to calico pods.yaml", 0; "nor to Calico")]
+#[test_case("convert --to calico clean.yaml", 1; "names are not filtered by Calico")]
 #[test_case("convert --to cilium clean.yaml", 1; "names mean less in Cilium")]
 #[test_case("convert --to clusternetworkpolicy pods.yaml", 0; "nor to the API of the cluster")]
 #[test_case("convert --to clusternetworkpolicy clean.yaml", 1; "names are not filtered there")]

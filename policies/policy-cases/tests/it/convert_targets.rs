@@ -2,6 +2,7 @@
 //! narrower nothing is allowed that was not, where everything lost is wider all that was allowed is.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use dns_names::Name;
@@ -10,9 +11,9 @@ use policy_engine::reference::{self, RuledQuestion, Setting};
 use policy_engine::testing::{self as worlds, Case, Random, seed};
 use policy_engine::{Age, DOH_ADDRESSES, Flow, NamedLease, Ruling, Verdict};
 use policy_model::{
-    Action, DefaultVerdict, DnsFilter, Entity, FqdnBy, KubernetesSubject, LabelSelector, Labels,
-    NamedPorts, Peer, Peers, Policy, PortMatch, Ports, Protocol, Rule, Scope, Standing, Subject,
-    TierRef, Workload, World,
+    Action, ClusterMap, DefaultVerdict, DnsFilter, Entity, FqdnBy, KubernetesSubject,
+    LabelSelector, Labels, NamedPorts, NetworkSet, Peer, Peers, Policy, PortMatch, Ports, Protocol,
+    Rule, Scope, Standing, Subject, TierRef, Workload, World,
 };
 use test_case::test_case;
 
@@ -25,6 +26,8 @@ const FLOWS: usize = 20;
 #[derive(Debug, Default)]
 struct Seen {
     sets: usize,
+    /// Sets of names beside the policies.
+    sets_written: usize,
     whole: usize,
     narrower: usize,
     wider: usize,
@@ -36,6 +39,7 @@ struct Seen {
 #[test_case(Dialect::Cilium; "cilium")]
 #[test_case(Dialect::NetworkPolicy; "network policy")]
 #[test_case(Dialect::ClusterNetworkPolicy; "cluster network policy")]
+#[test_case(Dialect::Calico; "calico")]
 fn what_is_reported_lost_is_all_that_is_lost(to: Dialect) {
     let seed = seed();
     println!("seed {seed}");
@@ -52,6 +56,7 @@ fn what_is_reported_lost_is_all_that_is_lost(to: Dialect) {
     assert!(seen.narrower * 40 >= seen.sets, "{seen:?}");
     assert!(seen.allowed * 10 >= seen.flows, "{seen:?}");
     assert!((seen.flows - seen.allowed) * 10 >= seen.flows, "{seen:?}");
+    assert_eq!(seen.sets_written > 100, to == Dialect::Calico, "{seen:?}");
 }
 
 fn case(random: &mut Random, to: Dialect) -> Case {
@@ -91,7 +96,7 @@ fn case(random: &mut Random, to: Dialect) -> Case {
 }
 
 fn subject(random: &mut Random, to: Dialect) -> Subject {
-    let accounts = to == Dialect::Cilium && random.chance(10);
+    let accounts = [Dialect::Cilium, Dialect::Calico].contains(&to) && random.chance(10);
     Subject::Kubernetes(KubernetesSubject {
         namespace: Some(random.pick(&["prod", "test"]).into()),
         namespaces: None,
@@ -125,21 +130,34 @@ fn tame_policy(random: &mut Random, policy: &mut Policy, to: Dialect) {
             TierRef::kube_baseline(),
             TierRef::union(),
         ]),
+        Dialect::Calico => random.pick(&[
+            TierRef::kube_admin(),
+            TierRef::deny(),
+            TierRef::calico_default(),
+            TierRef::union(),
+            TierRef::union(),
+            TierRef::kube_baseline(),
+        ]),
         Dialect::Native | Dialect::Cilium | Dialect::NetworkPolicy => TierRef::union(),
     };
     let union = policy.tier.is_same_tier(&TierRef::union());
     policy.isolates = match to {
         Dialect::ClusterNetworkPolicy => union && random.chance(70) || random.chance(10),
         Dialect::NetworkPolicy => true,
-        Dialect::Native | Dialect::Cilium => !deny && random.chance(70),
+        Dialect::Native | Dialect::Cilium | Dialect::Calico => !deny && random.chance(70),
     };
     for rule in &mut policy.rules {
-        rule.action = if to == Dialect::ClusterNetworkPolicy && !union {
-            random.pick(&[Action::Allow, Action::Deny, Action::Deny, Action::Pass])
-        } else if deny {
-            Action::Deny
-        } else {
-            Action::Allow
+        rule.action = match to {
+            // As they come: order is what it has.
+            Dialect::Calico => rule.action,
+            Dialect::ClusterNetworkPolicy if !union => {
+                random.pick(&[Action::Allow, Action::Deny, Action::Deny, Action::Pass])
+            }
+            _ if deny => Action::Deny,
+            Dialect::Native
+            | Dialect::Cilium
+            | Dialect::NetworkPolicy
+            | Dialect::ClusterNetworkPolicy => Action::Allow,
         };
         // Now and then something the dialect cannot say stays among what it can.
         if deny || random.chance(92) {
@@ -148,7 +166,7 @@ fn tame_policy(random: &mut Random, policy: &mut Policy, to: Dialect) {
     }
     policy.rules.retain(|rule| !is_everything(rule) || !deny);
     let by_name = |rule: &Rule| matches!(&rule.peers, Peers::Of(peers) if peers.iter().any(|peer| matches!(peer, Peer::Fqdn(_))));
-    let names = policy.rules.iter().any(by_name) && !deny;
+    let names = policy.rules.iter().any(by_name) && !deny && to != Dialect::Calico;
     policy.dns = if names && !(ordered && random.chance(80)) {
         DnsFilter::Filter
     } else {
@@ -180,6 +198,11 @@ fn tame_rule(rule: &mut Rule, to: Dialect) {
     let deny = rule.action == Action::Deny;
     let stops = rule.action != Action::Allow;
     peers.retain_mut(|peer| match (peer, to) {
+        (Peer::Fqdn(fqdn), Dialect::Calico) => {
+            (fqdn.by, fqdn.scope) = (FqdnBy::Chain, Scope::Any);
+            !stops
+        }
+        (Peer::Endpoints(_), Dialect::Calico) => true,
         (Peer::Block(block), Dialect::Cilium) => {
             block.scope = Scope::Outside;
             true
@@ -216,9 +239,7 @@ fn tame_rule(rule: &mut Rule, to: Dialect) {
             true
         }
         (Peer::Pods(_), _) => true,
-        (Peer::Entity(entity), Dialect::NetworkPolicy | Dialect::ClusterNetworkPolicy) => {
-            *entity == Entity::All
-        }
+        (Peer::Entity(entity), _) => *entity == Entity::All,
         _ => false,
     });
 }
@@ -231,11 +252,12 @@ fn compare(random: &mut Random, case: &Case, to: Dialect, seen: &mut Seen) -> Re
         *seen.losses.entry(loss.code).or_default() += 1;
     }
     let text = &conversion.text;
-    let back = if text.is_empty() {
-        Vec::new()
+    let (back, sets) = if text.is_empty() {
+        (Vec::new(), BTreeMap::new())
     } else {
         let Reading {
             policies,
+            cluster,
             diagnostics,
             ..
         } = read("converted.yaml", text, &Context::default());
@@ -246,8 +268,10 @@ fn compare(random: &mut Random, case: &Case, to: Dialect, seen: &mut Seen) -> Re
         if !errors.is_empty() {
             return Err(format!("{errors:?}\n{text}"));
         }
-        policies
+        (policies, cluster.network_sets)
     };
+    seen.sets_written += sets.len();
+    let world = beside(&case.world, sets);
     let lost: BTreeSet<Effect> = conversion
         .losses
         .iter()
@@ -269,8 +293,8 @@ fn compare(random: &mut Random, case: &Case, to: Dialect, seen: &mut Seen) -> Re
         all.push(case.workload.clone());
     }
     let workload: Workload = random.pick(&all);
-    let settings = [policies.as_slice(), &back]
-        .map(|policies| setting(policies, &workload, &case.world, &case.settings));
+    let settings = [(policies.as_slice(), &case.world), (&back, &world)]
+        .map(|(policies, world)| setting(policies, &workload, world, &case.settings));
     for _ in 0..FLOWS {
         let leases: Vec<NamedLease> = worlds::leases(random, case);
         let ip = case.address(random);
@@ -281,8 +305,9 @@ fn compare(random: &mut Random, case: &Case, to: Dialect, seen: &mut Seen) -> Re
         let age = Age::New {
             now: Duration::from_secs(random.number() % 80),
         };
-        let [was, is] = settings
-            .map(|setting| reference::decide(setting, Ruling::Enforced, &flow, &leases, age));
+        let ruling = random.pick(&Ruling::BOTH);
+        let [was, is] =
+            settings.map(|setting| reference::decide(setting, ruling, &flow, &leases, age));
         seen.flows += 1;
         seen.allowed += usize::from(was.verdict == Verdict::Allow);
         let wrong = match (was.verdict, is.verdict) {
@@ -294,11 +319,11 @@ fn compare(random: &mut Random, case: &Case, to: Dialect, seen: &mut Seen) -> Re
             (Verdict::Allow, Verdict::Allow) | (Verdict::Deny, Verdict::Deny) => false,
         };
         if wrong {
-            let told = told(&flow, Ruling::Enforced, &leases, &was, &is, policies, text);
+            let told = told(&flow, ruling, &leases, &was, &is, policies, text);
             return Err(format!("{:?}\n{told}", conversion.losses));
         }
         let name = worlds::question(random);
-        let [was, is] = settings.map(|setting| may_ask(setting, &name));
+        let [was, is] = settings.map(|setting| may_ask(setting, ruling, &name));
         if was && !is && !may_close || is && !was && !may_ask_more {
             return Err(format!(
                 "{name} may be asked: {was}, then {is}\n{:?}\n{policies:?}\n{text}",
@@ -307,6 +332,19 @@ fn compare(random: &mut Random, case: &Case, to: Dialect, seen: &mut Seen) -> Re
         }
     }
     Ok(())
+}
+
+/// The world with sets that are written beside those it has.
+fn beside(world: &World, sets: BTreeMap<(Option<Arc<str>>, Arc<str>), NetworkSet>) -> World {
+    let mut cluster = world.cluster.objects().clone();
+    for (name, set) in sets {
+        let there = cluster.network_sets.insert(name, set);
+        assert_eq!(there, None, "a set that is there is written over");
+    }
+    World {
+        cluster: ClusterMap::new(cluster),
+        ..world.clone()
+    }
 }
 
 /// Whether it is to a known server, or one of those that a filter of names closes as a way around it; of a Service, any of its
@@ -325,7 +363,7 @@ fn is_dns(flow: &Flow, world: &World) -> bool {
 }
 
 /// Whether the question gets to a known server and is answered.
-fn may_ask(setting: Setting<'_>, name: &Name) -> bool {
+fn may_ask(setting: Setting<'_>, ruling: Ruling, name: &Name) -> bool {
     let Some(resolver) = setting.world.resolvers.first() else {
         return false;
     };
@@ -333,8 +371,8 @@ fn may_ask(setting: Setting<'_>, name: &Name) -> bool {
     let age = Age::New {
         now: Duration::ZERO,
     };
-    let reached = reference::decide(setting, Ruling::Enforced, &flow, &[], age);
+    let reached = reference::decide(setting, ruling, &flow, &[], age);
     let server = (resolver.address, resolver.port);
-    let ruled = reference::judge_question(setting, Ruling::Enforced, server, Protocol::UDP, name);
+    let ruled = reference::judge_question(setting, ruling, server, Protocol::UDP, name);
     reached.verdict == Verdict::Allow && !matches!(ruled, RuledQuestion::Refuse { .. })
 }

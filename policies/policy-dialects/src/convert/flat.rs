@@ -60,9 +60,11 @@ fn is_enforced(policy: &Policy, losses: &mut Losses) -> bool {
     enforced
 }
 
-type Rank = (Band, Order, Arc<str>, Order, Arc<str>, ObjectRef);
+/// By what the walk is ordered.
+pub(crate) type Rank = (Band, Order, Arc<str>, Order, Arc<str>, ObjectRef);
 
-fn rank(policy: &Policy) -> Rank {
+/// Where the policy stands in the walk.
+pub(crate) fn rank(policy: &Policy) -> Rank {
     let tier = policy.tier.clone();
     let tie = Arc::clone(&policy.tie);
     (

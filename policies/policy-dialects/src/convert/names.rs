@@ -15,7 +15,12 @@ impl Names {
             (None, Some(from)) => format!("{from}.{}", policy.id.name),
             (Some(_) | None, _) => policy.id.name.to_string(),
         };
-        let mut free = name.clone();
+        self.free(kind, namespace, &name)
+    }
+
+    /// A name, or the first with a number behind it that is free.
+    pub(crate) fn free(&mut self, kind: &str, namespace: Option<&str>, name: &str) -> String {
+        let mut free = name.to_owned();
         let mut number = 1;
         while !self.taken.insert(ObjectRef::new(kind, namespace, &*free)) {
             number += 1;

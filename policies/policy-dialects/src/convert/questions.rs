@@ -1,7 +1,7 @@
 //! Rules about questions, for dialects that know of flows alone.
 
 use dns_names::NamePattern;
-use policy_model::{NamedPorts, PortMatch, Ports, Protocol, Rule};
+use policy_model::{LabelSelector, Labels, NamedPorts, PodPeer, PortMatch, Ports, Protocol, Rule};
 
 const DNS: u16 = 53;
 
@@ -11,20 +11,7 @@ pub(crate) fn dns_flows(rule: &Rule) -> Option<(Rule, bool)> {
     if !rule.questions.as_ref().is_some_and(every) {
         return None;
     }
-    let holds = |protocol: Protocol| {
-        let holds =
-            |one: &PortMatch| one.protocol == protocol && one.first <= DNS && DNS <= one.last;
-        match &rule.ports {
-            Ports::Any => true,
-            Ports::Only(list) => list.iter().any(holds),
-            Ports::AllBut(list) => !list.iter().any(holds),
-        }
-    };
-    let ports: Vec<PortMatch> = [Protocol::UDP, Protocol::TCP]
-        .into_iter()
-        .filter(|protocol| holds(*protocol))
-        .map(|protocol| PortMatch::port(protocol, DNS))
-        .collect();
+    let ports = dns_ports(&rule.ports);
     let is_dns = |one: &PortMatch| (one.first, one.last) == (DNS, DNS);
     let others = match &rule.ports {
         Ports::Any | Ports::AllBut(_) => true,
@@ -37,4 +24,35 @@ pub(crate) fn dns_flows(rule: &Rule) -> Option<(Rule, bool)> {
         ..rule.clone()
     };
     Some((flows, others))
+}
+
+/// The ports of DNS that are among these.
+pub(crate) fn dns_ports(ports: &Ports) -> Vec<PortMatch> {
+    let holds = |protocol: Protocol| {
+        let holds =
+            |one: &PortMatch| one.protocol == protocol && one.first <= DNS && DNS <= one.last;
+        match ports {
+            Ports::Any => true,
+            Ports::Only(list) => list.iter().any(holds),
+            Ports::AllBut(list) => !list.iter().any(holds),
+        }
+    };
+    [Protocol::UDP, Protocol::TCP]
+        .into_iter()
+        .filter(|protocol| holds(*protocol))
+        .map(|protocol| PortMatch::port(protocol, DNS))
+        .collect()
+}
+
+/// The pods that answer for the cluster's DNS.
+pub(crate) fn cluster_dns() -> PodPeer {
+    PodPeer {
+        namespace: Some("kube-system".into()),
+        namespaces: None,
+        pods: LabelSelector {
+            match_labels: Labels::from([("k8s-app".into(), "kube-dns".into())]),
+            match_expressions: Vec::new(),
+        },
+        service_accounts: Vec::new(),
+    }
 }

@@ -1,7 +1,7 @@
 //! Policies of one dialect in the words of another, word for word.
 
 use policy_dialects::{Dialect, convert};
-use policy_model::Cluster;
+use policy_model::{Cluster, Expression, Subject};
 use test_case::test_case;
 
 use crate::support::read_text;
@@ -214,6 +214,205 @@ spec:
   egressDeny: [{toCIDRSet: [{cidr: 192.0.0.0/16}]}]
 "#
     );
+}
+
+#[test]
+fn native_becomes_calico() {
+    let (text, losses) = converted(NATIVE, Dialect::Calico);
+    assert_eq!(
+        losses,
+        [
+            ("convert-questions", 4),
+            ("convert-enterprise", 9),
+            ("convert-narrower", 9),
+            ("convert-peer", 9)
+        ]
+    );
+    assert_eq!(
+        text,
+        r#"# names of EgressPolicy/build/ci (policy.yaml:4:1)
+# `allowedEgressDomains` needs Calico Enterprise or Cloud: elsewhere it is dropped, and the set is empty
+apiVersion: projectcalico.org/v3
+kind: GlobalNetworkSet
+metadata: {name: build.ci, labels: {egret.dev/names: build.ci}}
+spec: {allowedEgressDomains: [api.example.com]}
+---
+# from EgressPolicy/build/ci (policy.yaml:4:1)
+apiVersion: projectcalico.org/v3
+kind: NetworkPolicy
+metadata: {name: ci, namespace: build}
+spec:
+  order: 100
+  selector: "app == 'runner'"
+  types: [Egress]
+  egress:
+  - {action: Deny, destination: {nets: [10.0.0.0/8]}}
+  - action: Allow
+    protocol: TCP
+    destination:
+      selector: "k8s-app == 'kube-dns' && projectcalico.org/orchestrator == 'k8s'"
+      namespaceSelector: "projectcalico.org/name == 'kube-system'"
+      ports: [53]
+  - action: Allow
+    protocol: UDP
+    destination:
+      selector: "k8s-app == 'kube-dns' && projectcalico.org/orchestrator == 'k8s'"
+      namespaceSelector: "projectcalico.org/name == 'kube-system'"
+      ports: [53]
+  - action: Allow
+    protocol: TCP
+    destination:
+      selector: "egret.dev/names == 'build.ci'"
+      namespaceSelector: "global()"
+      ports: [443]
+  - action: Allow
+    protocol: ICMP
+    icmp: {type: 8}
+    destination: {nets: [198.51.100.0/24], notNets: [198.51.100.7/32]}
+  - action: Allow
+    protocol: TCP
+    destination:
+      nets: [198.51.100.0/24]
+      notNets: [198.51.100.7/32]
+      ports: ["8000:8010"]
+  - action: Allow
+    destination:
+      selector: "app == 'db' && projectcalico.org/orchestrator == 'k8s'"
+      namespaceSelector: "all()"
+"#
+    );
+}
+
+#[test]
+fn ordered_becomes_calico() {
+    let (text, losses) = converted(ORDERED, Dialect::Calico);
+    assert_eq!(losses, [("", 0); 0]);
+    assert_eq!(
+        text,
+        r#"apiVersion: projectcalico.org/v3
+kind: Tier
+metadata: {name: admin}
+spec: {order: 1000, defaultAction: Pass}
+---
+# from ClusterNetworkPolicy/tenants (policy.yaml:4:1)
+apiVersion: projectcalico.org/v3
+kind: GlobalNetworkPolicy
+metadata: {name: admin.tenants}
+spec:
+  tier: admin
+  order: 10
+  namespaceSelector: "tenant == 'a'"
+  types: [Egress]
+  egress:
+  - {action: Allow, destination: {nets: [192.0.2.0/24]}}
+  - {action: Deny, destination: {nets: [192.0.0.0/16]}}
+  - action: Pass
+    destination:
+      selector: "projectcalico.org/orchestrator == 'k8s'"
+      namespaceSelector: "all()"
+  - {action: Allow, destination: {nets: [198.51.100.0/24]}}
+"#
+    );
+}
+
+#[test]
+fn calico_stays_calico() {
+    let (text, losses) = converted(CALICO, Dialect::Calico);
+    assert_eq!(losses, [("", 0); 0]);
+    assert_eq!(
+        text,
+        r#"# from NetworkPolicy/shop/web (policy.yaml:4:1)
+apiVersion: projectcalico.org/v3
+kind: NetworkPolicy
+metadata: {name: web, namespace: shop}
+spec:
+  selector: "app == 'web'"
+  types: [Egress]
+  egress:
+  - action: Allow
+    protocol: TCP
+    destination: {selector: "app == 'db'", ports: [5432]}
+  - {action: Deny}
+"#
+    );
+}
+
+#[test]
+fn cilium_becomes_calico() {
+    let (text, losses) = converted(CILIUM, Dialect::Calico);
+    assert_eq!(losses, [("convert-questions", 4), ("convert-peer", 9)]);
+    assert_eq!(
+        text,
+        r#"# from CiliumNetworkPolicy/shop/web (policy.yaml:4:1)
+apiVersion: projectcalico.org/v3
+kind: NetworkPolicy
+metadata: {name: web, namespace: shop}
+spec:
+  order: 1000
+  selector: "app == 'web'"
+  types: [Egress]
+  egress:
+  - action: Allow
+    protocol: UDP
+    destination:
+      selector: "k8s-app == 'kube-dns' && projectcalico.org/orchestrator == 'k8s'"
+      namespaceSelector: "kubernetes.io/metadata.name == 'kube-system'"
+      ports: [53]
+  - action: Allow
+    protocol: TCP
+    destination:
+      selector: "app == 'db' && projectcalico.org/orchestrator == 'k8s'"
+      ports: [postgres]
+"#
+    );
+}
+
+/// Where another rule would mean a set of names too, there is none; and names never stand in a rule, which a server without
+/// them would leave for every destination.
+#[test_case("role == 'db'", &["convert-enterprise"], true; "another set")]
+#[test_case("all()", &["convert-peer"], false; "every set")]
+#[test_case("!has(role)", &["convert-peer"], false; "sets without a label")]
+fn names_of_calico_stand_in_sets(selector: &str, codes: &[&str], written: bool) {
+    let text = format!(
+        "apiVersion: projectcalico.org/v3
+kind: GlobalNetworkPolicy
+metadata: {{name: p}}
+spec:
+  namespaceSelector: all()
+  types: [Egress]
+  egress:
+  - {{action: Allow, destination: {{domains: [\"*.example.com\"]}}}}
+  - {{action: Allow, protocol: TCP, destination: {{selector: \"{selector}\", ports: [443]}}}}
+"
+    );
+    let (text, losses) = converted(&text, Dialect::Calico);
+    let found: Vec<&str> = losses.iter().map(|(code, _)| *code).collect();
+    assert_eq!(found, codes, "{text}");
+    assert!(!text.contains(" domains:"), "{text}");
+    assert_eq!(text.contains("kind: GlobalNetworkSet"), written, "{text}");
+}
+
+/// What neither kind of quotes can hold is no selector of Calico's.
+#[test_case("it's", Some("team == \\\"it's\\\""); "one kind of quotes")]
+#[test_case("\"x\"", Some("team == '\\\"x\\\"'"); "the other kind")]
+#[test_case("\"it's\"", None; "both kinds")]
+fn quotes_of_calico(value: &str, expected: Option<&str>) {
+    let (mut policies, _) = read_text(CALICO);
+    for policy in &mut policies {
+        policy.subject = Subject::Endpoints(Expression::Equal("team".into(), value.into()));
+    }
+    let conversion = convert(&policies, &Cluster::default(), Dialect::Calico);
+    let codes: Vec<&str> = conversion.losses.iter().map(|loss| loss.code).collect();
+    match expected {
+        Some(expected) => {
+            assert_eq!(codes, [""; 0]);
+            assert!(conversion.text.contains(expected), "{}", conversion.text);
+        }
+        None => {
+            assert_eq!(codes, ["convert-subject"]);
+            assert_eq!(conversion.text, "");
+        }
+    }
 }
 
 #[test]

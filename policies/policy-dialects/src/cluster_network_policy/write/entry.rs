@@ -1,10 +1,11 @@
 //! Entries of `egress`.
 
-use policy_model::{Entity, Peer, Peers, Ports, Protocol, Rule};
+use policy_model::{Entity, Peer, Peers, PodPeer, Ports, Protocol, Rule};
 
+use crate::convert::{cluster_dns, dns_ports};
 use crate::yaml::write::Map;
 
-use super::{peers, ports};
+use super::{peers, pods_map, ports};
 
 /// LIMIT: peers or ports of one rule, in the CRD.
 const MOST: usize = 25;
@@ -84,26 +85,26 @@ pub(super) fn each(
 
 /// The cluster's DNS on those of its ports that the rule has.
 pub(super) fn dns(ports: &Ports) -> Option<Entry> {
-    let holds = |protocol: Protocol| match ports {
-        Ports::Any => true,
-        Ports::Only(list) => list
-            .iter()
-            .any(|one| one.protocol == protocol && one.first <= 53 && 53 <= one.last),
-        Ports::AllBut(_) => false,
-    };
-    let protocols: Vec<Map> = [("udp", Protocol::UDP), ("tcp", Protocol::TCP)]
-        .into_iter()
-        .filter(|(_, protocol)| holds(*protocol))
-        .map(|(word, _)| {
-            let port = Map::new().with("number", 53_u16);
+    let ports = dns_ports(ports).into_iter();
+    let protocols: Vec<Map> = ports
+        .map(|one| {
+            let word = if one.protocol == Protocol::UDP {
+                "udp"
+            } else {
+                "tcp"
+            };
+            let port = Map::new().with("number", one.first);
             Map::new().with(word, Map::new().with("destinationPort", port))
         })
         .collect();
+    let PodPeer {
+        namespace, pods, ..
+    } = cluster_dns();
     (!protocols.is_empty()).then(|| Entry {
         rule: Map::new()
             .with("name", "dns")
             .with("action", "Accept")
-            .with("to", vec![peers::cluster_dns()])
+            .with("to", vec![pods_map(namespace.as_deref(), None, &pods)])
             .with("protocols", protocols),
         private: None,
     })

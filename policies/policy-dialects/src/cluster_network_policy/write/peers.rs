@@ -2,8 +2,8 @@
 
 use ipnet::IpNet;
 use policy_model::{
-    Action, Band, Block, Cluster, EndpointPeer, Entity, LabelSelector, NodePeer, Peer, Peers,
-    PodPeer, Policy, Rule, Scope,
+    Action, Band, Block, Cluster, EndpointPeer, Entity, NodePeer, Peer, Peers, PodPeer, Policy,
+    Rule, Scope,
 };
 
 use crate::cidr::canonical;
@@ -261,15 +261,6 @@ fn pods(peer: &PodPeer, rule: &Rule, out: &mut Written) {
     }
     out.pods
         .push(pods_map(namespace.as_deref(), namespaces.as_ref(), pods));
-}
-
-/// The pods that answer for the cluster's DNS.
-pub(super) fn cluster_dns() -> Map {
-    let pods = LabelSelector {
-        match_labels: policy_model::Labels::from([("k8s-app".into(), "kube-dns".into())]),
-        match_expressions: Vec::new(),
-    };
-    pods_map(Some("kube-system"), None, &pods)
 }
 
 fn endpoints(peer: &EndpointPeer, rule: &Rule, cluster: &Cluster, out: &mut Written) {
