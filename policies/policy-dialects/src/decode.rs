@@ -63,6 +63,15 @@ impl Findings {
             .any(|diagnostic| diagnostic.level == policy_model::Level::Refused)
     }
 
+    /// Forgets what may only surprise, of a part that has no effect.
+    pub(crate) fn drop_lints_since(&mut self, mark: usize) {
+        let mut index = 0;
+        self.diagnostics.retain(|diagnostic| {
+            index += 1;
+            index <= mark || diagnostic.level != policy_model::Level::Lint
+        });
+    }
+
     pub fn origin(&self, node: Node<'_>) -> Origin {
         self.origin_at(node.sight(), node.path())
     }

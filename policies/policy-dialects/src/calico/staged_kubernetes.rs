@@ -61,6 +61,11 @@ pub(super) fn read(
     let policy = match action {
         StagedActionSpec::Delete => {
             refuse_more_than_a_name(node, findings);
+            // What is left may still be of a type that the server refuses. It is not in force, so nothing is said of its meaning.
+            let before = findings.mark();
+            decode(node, &mut fields, findings);
+            fields.finish(findings, codes::UNKNOWN_FIELD);
+            findings.drop_lints_since(before);
             staged(nothing, StagedChange::Delete)
         }
         StagedActionSpec::Set => {

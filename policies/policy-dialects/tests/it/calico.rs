@@ -450,6 +450,7 @@ fn a_staged_policy_without_egress_still_replaces() {
 #[test_case("podSelector: {}\negress: [{}]", true, StagedChange::Set; "a change")]
 #[test_case("podSelector: {}\npolicyTypes: [Ingress]", false, StagedChange::Set; "a change that says nothing of egress")]
 #[test_case("stagedAction: Delete", false, StagedChange::Delete; "a deletion")]
+#[test_case("stagedAction: Delete\npodSelector: {}\negress: []", false, StagedChange::Delete; "a deletion whose fields are empty")]
 fn a_network_policy_of_kubernetes_may_be_staged(spec: &str, isolates: bool, change: StagedChange) {
     let staged = object(
         "StagedKubernetesNetworkPolicy",
@@ -472,6 +473,16 @@ fn a_network_policy_of_kubernetes_may_be_staged(spec: &str, isolates: bool, chan
         (staged.standing, staged.isolates),
         (Standing::Staged(change), isolates)
     );
+}
+
+#[test]
+fn a_deletion_says_nothing_of_what_it_does_not_select() {
+    let staged = object(
+        "StagedKubernetesNetworkPolicy",
+        "{name: p, namespace: shop}",
+        "stagedAction: Delete\negress: []",
+    );
+    assert_eq!(codes(&reading(&staged).diagnostics), [""; 0]);
 }
 
 #[test]

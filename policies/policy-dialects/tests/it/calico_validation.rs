@@ -130,6 +130,10 @@ fn global_policies(spec: &str, code: &str) {
 #[test_case("StagedKubernetesNetworkPolicy", "{name: a}", "policyTypes: []", "calico-types"; "staged types that are empty")]
 #[test_case("StagedKubernetesNetworkPolicy", "{name: a}", "policyTypes: [Egress, Egress]", "calico-types"; "a staged type twice")]
 #[test_case("StagedKubernetesNetworkPolicy", "{name: a}", "stagedAction: Learn\npodSelector: [{}]", "wrong-type"; "a broken policy that learns")]
+#[test_case("StagedKubernetesNetworkPolicy", "{name: a}", "stagedAction: Delete\npodSelector: \"\"", "wrong-type"; "a deletion with a selector that is no mapping")]
+#[test_case("StagedKubernetesNetworkPolicy", "{name: a}", "stagedAction: Delete\npolicyTypes: []", "calico-types"; "a deletion with types that are empty")]
+#[test_case("StagedKubernetesNetworkPolicy", "{name: a}", "stagedAction: Delete\negress: {}", "wrong-type"; "a deletion with rules that are no list")]
+#[test_case("StagedKubernetesNetworkPolicy", "{name: a}", "stagedAction: Delete\nstranger: \"\"", "unknown-field"; "a deletion with a field that is none")]
 #[test_case("StagedKubernetesNetworkPolicy", "{name: a}", "stagedAction: Ignore\nstranger: x", "unknown-field"; "an ignored policy with a field that is none")]
 #[test_case("StagedNetworkPolicy", "{name: a}", "stagedAction: Remove", "invalid-value"; "an unknown staged action")]
 fn other_objects(kind: &str, metadata: &str, spec: &str, code: &str) {
