@@ -11,6 +11,7 @@ mod icmp;
 mod labels;
 mod lower;
 mod ports;
+mod regex;
 mod service;
 mod subject;
 mod v2;

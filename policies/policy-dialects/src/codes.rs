@@ -141,6 +141,7 @@ codes! {
     CILIUM_NAMED_PORT = Closed "cilium-named-port" "a DNS rule stands on a port given by name, and names are filtered on known servers only";
     CILIUM_SERVER_NAMES = Closed "cilium-server-names" "serverNames need the proxy, which this version does not have";
     CILIUM_HTTP = Closed "cilium-http" "HTTP rules need the proxy, which this version does not have";
+    CILIUM_HTTP_HOST = Closed "cilium-http-host" "a host of an HTTP rule is no regular expression, which Cilium's proxy does not take";
     CILIUM_L7_OTHER = Closed "cilium-l7-other" "layer 7 rules of this kind are not enforced by Egret";
     CILIUM_TLS = Closed "cilium-tls" "TLS termination and origination are not done by Egret";
     CILIUM_ENVOY_LISTENER = Closed "cilium-envoy-listener" "traffic is not sent to Envoy listeners by Egret";

@@ -63,12 +63,12 @@ impl Findings {
             .any(|diagnostic| diagnostic.level == policy_model::Level::Refused)
     }
 
-    /// Forgets what may only surprise, of a part that has no effect.
-    pub(crate) fn drop_lints_since(&mut self, mark: usize) {
+    /// Forgets what does not refuse, of a part that has no effect.
+    pub(crate) fn keep_refusals_since(&mut self, mark: usize) {
         let mut index = 0;
         self.diagnostics.retain(|diagnostic| {
             index += 1;
-            index <= mark || diagnostic.level != policy_model::Level::Lint
+            index <= mark || diagnostic.level == policy_model::Level::Refused
         });
     }
 

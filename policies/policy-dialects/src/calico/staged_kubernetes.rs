@@ -65,7 +65,7 @@ pub(super) fn read(
             let before = findings.mark();
             decode(node, &mut fields, findings);
             fields.finish(findings, codes::UNKNOWN_FIELD);
-            findings.drop_lints_since(before);
+            findings.keep_refusals_since(before);
             staged(nothing, StagedChange::Delete)
         }
         StagedActionSpec::Set => {

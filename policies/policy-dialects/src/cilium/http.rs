@@ -2,6 +2,7 @@
 
 use policy_model::{HeaderMatch, HttpMatch, TextPattern};
 
+use super::regex;
 use crate::codes::{self, Code};
 use crate::decode::{Findings, Unknown};
 use crate::yaml::Node;
@@ -12,16 +13,9 @@ pub(super) fn decode(
     findings: &mut Findings,
     closed: &mut Vec<Code>,
 ) -> Vec<HttpMatch> {
-    let items = findings.list(node).unwrap_or_default();
-    if items.is_empty() {
-        findings.report_help(
-            codes::EMPTY_MEANS_EVERYTHING,
-            node,
-            "an empty list limits nothing: every request is meant",
-            "leave the list out, or say what is meant",
-        );
-    }
-    items
+    findings
+        .list(node)
+        .unwrap_or_default()
         .into_iter()
         .filter_map(|item| decode_rule(item, findings, closed))
         .collect()
@@ -34,13 +28,26 @@ fn decode_rule(
 ) -> Option<HttpMatch> {
     let mut fields = findings.fields(node)?;
     let mut regex = |key| {
-        fields
+        let text = fields
             .take(key)
             .and_then(|node| findings.string(node))
-            .filter(|text| !text.value.is_empty())
-            .map(|text| TextPattern::Regex(text.value.into()))
-            .into_iter()
-            .collect()
+            .filter(|text| !text.value.is_empty())?;
+        if let Err(error) = regex::check(text.value) {
+            let message = format!("`{}` is no regular expression: {error}", text.value);
+            // Cilium's agent compiles paths and methods, and leaves hosts to its proxy.
+            if key == "host" {
+                findings.report_help(
+                    codes::CILIUM_HTTP_HOST,
+                    text.node,
+                    message,
+                    "Cilium's agent takes it and its proxy does not, so this entry allows nothing",
+                );
+                closed.push(codes::CILIUM_HTTP_HOST);
+            } else {
+                findings.report(codes::CILIUM_L7, text.node, message);
+            }
+        }
+        Some(TextPattern::Regex(text.value.into()))
     };
     let (methods, paths, hosts) = (regex("method"), regex("path"), regex("host"));
     let mut headers = Vec::new();
@@ -58,9 +65,9 @@ fn decode_rule(
         closed.push(codes::UNKNOWN_RULE_FIELD);
     }
     Some(HttpMatch {
-        methods,
-        paths,
-        hosts,
+        methods: methods.into_iter().collect(),
+        paths: paths.into_iter().collect(),
+        hosts: hosts.into_iter().collect(),
         headers,
     })
 }
@@ -101,8 +108,12 @@ fn decode_header_match(
         findings.report(codes::MISSING_FIELD, node, "`name` is missing");
         return None;
     };
+    let name = findings.string(name)?;
+    if name.value.is_empty() {
+        findings.report(codes::CILIUM_L7, name.node, "Header name missing");
+    }
     Some(HeaderMatch {
-        name: findings.string(name)?.value.to_ascii_lowercase().into(),
+        name: name.value.to_ascii_lowercase().into(),
         value: value.map(|text| TextPattern::Exact(text.value.into())),
     })
 }

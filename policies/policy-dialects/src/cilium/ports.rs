@@ -7,7 +7,7 @@ use super::http;
 use crate::Context;
 use crate::codes::{self, Code};
 use crate::decode::{Findings, Unknown, digits};
-use crate::yaml::{Node, Typed};
+use crate::yaml::{Node, Shape, Typed};
 
 /// LIMIT: Cilium's `maxPorts` of one port rule.
 const MAX_PORTS: usize = 40;
@@ -161,7 +161,7 @@ impl PortRuleSpec {
 #[derive(Debug, Default)]
 struct L7Spec {
     dns: Option<Vec<NamePattern>>,
-    /// `http` is there, whatever is in it.
+    /// `http` is there and has an entry. Without one Cilium takes the port for one without rules.
     has_http: bool,
     http: Vec<HttpMatch>,
     any: bool,
@@ -183,28 +183,47 @@ impl L7Spec {
         let kafka = fields.take("kafka");
         let l7proto = fields.take("l7proto");
         let l7 = fields.take("l7");
-        if fields.finish(findings, codes::UNKNOWN_RULE_FIELD) == Unknown::Some {
+        let unknown = fields.finish(findings, codes::UNKNOWN_RULE_FIELD);
+        if unknown == Unknown::Some {
             closed.push(codes::UNKNOWN_RULE_FIELD);
         }
-        spec.any = http.or(dns).or(kafka).or(l7proto).is_some();
-        if [http, dns, kafka, l7proto].iter().flatten().count() > 1 {
+        let given = [http, dns, kafka, l7proto].iter().flatten().count();
+        if given > 1 {
             findings.report(
                 codes::CILIUM_L7,
                 node,
                 "multiple L7 protocol rule types specified in one rule",
             );
         }
+        if given == 0 && l7.is_none() && unknown == Unknown::None {
+            // The definition asks for one of them. Without any, the port would be open as such.
+            findings.report_help(
+                codes::CILIUM_L7,
+                node,
+                "`rules` says neither `http` nor `dns`",
+                "leave `rules` out to allow the port as such",
+            );
+        }
         if let Some(http) = http {
-            spec.has_http = true;
-            if position.host && !position.ingress {
-                findings.report(
-                    codes::CILIUM_L7,
+            let rules = http::decode(http, findings, closed);
+            spec.has_http = !is_empty(http);
+            if !spec.has_http {
+                findings.report_help(
+                    codes::EMPTY_MEANS_EVERYTHING,
                     http,
-                    "L7 protocol HTTP is not supported on host egress yet",
+                    "an empty list limits nothing: whatever goes to the port is meant, as without `rules`",
+                    "leave `rules` out, or say which requests are meant",
                 );
+            } else if position.host {
+                let way = if position.ingress {
+                    "L7 policy is not supported on host ingress yet"
+                } else {
+                    "L7 protocol HTTP is not supported on host egress yet"
+                };
+                findings.report(codes::CILIUM_L7, http, way);
             }
-            if !position.ingress {
-                spec.http = http::decode(http, findings, closed);
+            if spec.has_http && !position.ingress {
+                spec.http = rules;
                 findings.report_help(
                     codes::CILIUM_HTTP,
                     http,
@@ -214,6 +233,7 @@ impl L7Spec {
                 closed.push(codes::CILIUM_HTTP);
             }
         }
+        spec.any = spec.has_http || dns.or(kafka).or(l7proto).is_some();
         for other in [kafka, l7proto, l7].into_iter().flatten() {
             if !position.ingress && http.is_none() && dns.is_none() {
                 findings.report(
@@ -250,6 +270,10 @@ impl L7Spec {
         }
         spec
     }
+}
+
+fn is_empty(node: Node<'_>) -> bool {
+    matches!(node.shape(), Shape::Sequence(items) if items.is_empty())
 }
 
 /// One entry of `rules.dns`.

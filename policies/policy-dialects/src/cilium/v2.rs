@@ -125,6 +125,7 @@ impl<'d> PolicyRuleSpec<'d> {
         let egress = decode(egress, false);
         let egress_deny = decode(egress_deny, true);
         let mut ingress_rules = 0;
+        let before_ingress = findings.mark();
         for (list, deny) in [(ingress, false), (ingress_deny, true)] {
             for item in list
                 .and_then(|list| findings.list(list))
@@ -143,6 +144,7 @@ impl<'d> PolicyRuleSpec<'d> {
                 );
             }
         }
+        findings.keep_refusals_since(before_ingress);
         if egress.is_empty()
             && egress_deny.is_empty()
             && ingress_rules == 0

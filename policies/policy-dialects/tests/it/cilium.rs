@@ -389,11 +389,57 @@ fn peers_beside_one_that_is_closed_still_hold() {
 #[test_case("toPorts: [{ports: [{port: \"0+7\"}]}]", "cilium-port"; "an octal port with a sign")]
 #[test_case("toPorts: [{ports: [{port: \"53\", endPort: 54}], rules: {dns: [{matchName: a.example}]}}]", "cilium-port"; "names on a range")]
 #[test_case("toPorts: [{ports: [{port: \"0\"}], rules: {dns: [{matchName: a.example}]}}]", "cilium-port"; "names on every port")]
+#[test_case("toPorts: [{ports: [{port: \"80\", protocol: TCP}], rules: {}}]", "cilium-l7"; "rules that say nothing")]
+#[test_case("toPorts: [{ports: [{port: \"80\", protocol: TCP}], rules: {http: }}]", "cilium-l7"; "http rules of an empty template")]
 fn refused(entry: &str, code: &str) {
     let (policies, diagnostics) = read_text(&policy(&format!("egress:\n- {entry}\n")));
     assert_eq!(codes(&diagnostics), [code], "{diagnostics:?}");
     assert!(has_level(&diagnostics, Level::Refused));
     assert!(policies.is_empty());
+}
+
+#[test_case("path: \"/v1/[a\"", "missing closing ]"; "a path")]
+#[test_case("method: \"(GET\"", "missing closing )"; "a method")]
+#[test_case("path: \"a{1001}\"", "invalid repeat count"; "a path that other engines take")]
+#[test_case("headerMatches: [{name: \"\"}]", "Header name missing"; "a header without a name")]
+fn requests_that_cilium_refuses(request: &str, message: &str) {
+    for direction in ["egress", "ingress"] {
+        let (policies, diagnostics) = read_text(&policy(&format!(
+            "{direction}: [{{toPorts: [{{ports: [{{port: \"80\", protocol: TCP}}], rules: {{http: [{{{request}}}]}}}}]}}]\n"
+        )));
+        let [refused] = diagnostics
+            .iter()
+            .filter(|one| one.level == Level::Refused)
+            .collect::<Vec<_>>()[..]
+        else {
+            panic!("{diagnostics:?}")
+        };
+        assert_eq!(refused.code, "cilium-l7");
+        assert!(refused.message.contains(message), "{refused:?}");
+        assert!(refused.origin.path.contains(".rules.http[0]."));
+        assert!(policies.is_empty());
+    }
+}
+
+/// Other engines refuse what Go takes.
+#[test_case("path: \"/a{\""; "a brace")]
+#[test_case("path: \"/[[a]\""; "a bracket")]
+#[test_case("path: '\\Q/v1.0\\E/.*'"; "a quotation")]
+fn requests_that_cilium_takes(request: &str) {
+    let (policies, diagnostics) = read_text(&policy(&format!(
+        "egress: [{{toPorts: [{{ports: [{{port: \"80\", protocol: TCP}}], rules: {{http: [{{{request}}}]}}}}]}}]\n"
+    )));
+    assert_eq!(codes(&diagnostics), ["cilium-http"]);
+    assert_eq!(policies[0].rules[0].closed, Some("cilium-http"));
+}
+
+#[test]
+fn a_host_that_only_ciliums_proxy_would_refuse_is_closed() {
+    let (policies, diagnostics) = read_text(&policy(
+        "egress: [{toPorts: [{ports: [{port: \"80\", protocol: TCP}], rules: {http: [{host: \"*.example.com\"}]}}]}]\n",
+    ));
+    assert_eq!(codes(&diagnostics), ["cilium-http", "cilium-http-host"]);
+    assert!(policies[0].rules[0].closed.is_some());
 }
 
 #[test]

@@ -383,6 +383,8 @@ fn http_and_server_names_are_in_the_model_and_closed() {
 #[test_case("toPorts: []", "empty-list-means-everything"; "no port rules")]
 #[test_case("toPorts: [{ports: []}]", "cilium-empty-ports"; "no ports")]
 #[test_case("toPorts: [{ports: [{port: \"53\"}], rules: {dns: []}}]", "empty-list-means-everything"; "no names to ask")]
+#[test_case("toPorts: [{ports: [{port: \"80\", protocol: TCP}], rules: {http: []}}]", "empty-list-means-everything"; "no requests")]
+#[test_case("toPorts: [{ports: [{port: \"80\"}], rules: {http: []}}]", "empty-list-means-everything"; "no requests of any protocol")]
 #[test_case("toPorts: [{ports: [{port: \"443\", protocol: TCP}], serverNames: []}]", "empty-list-means-everything"; "no server names")]
 fn empty_lists(entry: &str, code: &str) {
     let (policies, diagnostics) =
