@@ -1,9 +1,12 @@
 //! `icmps`: the names Cilium gives to ICMP types (`pkg/policy/api/icmp.go`; numbers by IANA).
+//!
+//! `ExtendedEchoReply` and both messages of `HomeAgentAddressDiscovery` are not among them: the agent knows them, and the
+//! pattern of the definition in front of it has other spellings, so that no server takes any.
 
 use policy_model::Protocol;
 
 use crate::codes;
-use crate::decode::Findings;
+use crate::decode::{Findings, digits};
 use crate::yaml::{Node, Typed};
 
 /// LIMIT: Cilium's `MaxICMPFields`.
@@ -23,7 +26,6 @@ const NAMES_V4: &[(&str, u8)] = &[
     ("TimestampReply", 14),
     ("Photuris", 40),
     ("ExtendedEchoRequest", 42),
-    ("ExtendedEchoReply", 43),
 ];
 
 const NAMES_V6: &[(&str, u8)] = &[
@@ -46,14 +48,11 @@ const NAMES_V6: &[(&str, u8)] = &[
     ("ICMPNodeInformationResponse", 140),
     ("InverseNeighborDiscoverySolicitation", 141),
     ("InverseNeighborDiscoveryAdvertisement", 142),
-    ("HomeAgentAddressDiscoveryRequestMessage", 144),
-    ("HomeAgentAddressDiscoveryReplyMessage", 145),
     ("MobilePrefixSolicitation", 146),
     ("MobilePrefixAdvertisement", 147),
     ("DuplicateAddressRequestCodeSuffix", 157),
     ("DuplicateAddressConfirmationCodeSuffix", 158),
     ("ExtendedEchoRequest", 160),
-    ("ExtendedEchoReply", 161),
 ];
 
 /// One ICMP type of one family.
@@ -132,14 +131,16 @@ fn decode_field(node: Node<'_>, findings: &mut Findings) -> Option<IcmpSpec> {
             .iter()
             .find(|(name, _)| *name == text)
             .map(|(_, kind)| *kind)
-            .or_else(|| text.parse::<u8>().ok()),
+            // The definition takes no zero in front.
+            .or_else(|| digits(text).filter(|kind: &u8| kind.to_string() == text)),
         Some(Typed::Null | Typed::Bool(_) | Typed::Float(_)) | None => None,
     };
     if kind.is_none() {
-        findings.report(
+        findings.report_help(
             codes::CILIUM_ICMP,
             kind_node,
             "not an ICMP type of this family: a number up to 255, or a name such as EchoRequest",
+            "write the number, without a sign or zeros in front",
         );
     }
     Some(IcmpSpec {

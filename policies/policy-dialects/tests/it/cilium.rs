@@ -119,7 +119,7 @@ fn entities() {
 #[test]
 fn icmp_types_by_number_and_name() {
     let policies = clean(&policy(
-        "egress:\n- icmps: [{fields: [{type: 8}, {type: EchoRequest, family: IPv6}]}]\n",
+        "egress:\n- icmps: [{fields: [{type: \"8\"}, {type: EchoRequest, family: IPv6}]}]\n",
     ));
     assert_eq!(
         ports(&policies[0], 0),
@@ -141,6 +141,10 @@ fn icmps_without_a_type_mean_nothing(icmps: &str) {
 #[test_case("true"; "a boolean")]
 #[test_case("256"; "a number that is none")]
 #[test_case("Ecco"; "a name that is none")]
+#[test_case("\"+8\""; "a number with a sign")]
+#[test_case("\"08\""; "a number with a zero in front")]
+#[test_case("\"\""; "nothing in quotes")]
+#[test_case("ExtendedEchoReply"; "a name that the definition misspells")]
 fn an_icmp_type_that_is_none_is_refused(kind: &str) {
     let text = policy(&format!(
         "egress:\n- toCIDR: [203.0.113.0/24]\n  icmps: [{{fields: [{{type: {kind}}}]}}]\n"
