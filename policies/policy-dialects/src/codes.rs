@@ -54,6 +54,7 @@ codes! {
     INVALID_PORT = Refused "invalid-port" "not a port, or a range that ends before it starts";
     INVALID_PATTERN = Refused "invalid-pattern" "not a name or pattern of this dialect";
     EMPTY_MEANS_EVERYTHING = Lint "empty-list-means-everything" "an empty list limits nothing in this dialect, as if it were not there";
+    KEY_WITHOUT_VALUE = Lint "key-without-value" "a key has no value, so an API server drops it, and it counts as if it were not there";
     EMPTY_LIST = Refused "empty-list" "an empty list where it is unclear whether everything or nothing is meant";
     CIDR_HOST_BITS = Lint "cidr-host-bits" "an address block has bits set beyond its prefix; they have no effect";
 

@@ -1,5 +1,6 @@
 //! Reading fields of an object: types, unknown fields, suggestions. Every finding is a diagnostic with its place.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use policy_model::{Diagnostic, ObjectRef, Origin};
@@ -61,6 +62,14 @@ impl Findings {
         self.diagnostics[mark..]
             .iter()
             .any(|diagnostic| diagnostic.level == policy_model::Level::Refused)
+    }
+
+    /// The paths of what was found since a mark.
+    pub(crate) fn paths_since(&self, mark: usize) -> BTreeSet<Arc<str>> {
+        self.diagnostics[mark..]
+            .iter()
+            .map(|diagnostic| Arc::clone(&diagnostic.origin.path))
+            .collect()
     }
 
     /// Forgets what does not refuse, of a part that has no effect.

@@ -21,6 +21,7 @@ mod kubernetes;
 mod lints;
 mod native;
 mod network_policy;
+mod nulls;
 mod object;
 mod read;
 mod shorten;

@@ -4,7 +4,6 @@
 
 mod egress_set;
 mod lower;
-mod nulls;
 #[cfg(feature = "schema")]
 pub mod schema;
 mod v1alpha1;

@@ -10,7 +10,7 @@ use crate::decode::Findings;
 use crate::object::Object;
 use crate::surroundings::Surroundings;
 use crate::yaml::{self, Document, LoadErrorKind};
-use crate::{Context, Others, calico, lints};
+use crate::{Context, Others, calico, lints, nulls};
 
 /// What files say together.
 #[derive(Debug, Default)]
@@ -112,7 +112,9 @@ pub fn read_with_world<'t>(
                     }
                 }
                 Role::Fact(read) | Role::FactAndPolicy { fact: read, .. } => {
+                    let mark = findings.mark();
                     read(object, context, surroundings, &mut findings);
+                    nulls::tell(object, mark, &mut findings);
                 }
                 Role::World(read) => read(object, surroundings, &mut findings),
             }
@@ -132,6 +134,9 @@ pub fn read_with_world<'t>(
             findings.begin_object(Some(object.id.clone()));
             let mark = findings.mark();
             let mut policies = read(object, &surroundings, context, findings);
+            if matches!(object.kind.role, Role::Policy(_)) {
+                nulls::tell(object, mark, findings);
+            }
             if !object.is_repeated && !findings.refused_since(mark) {
                 lints::lint(&policies, findings);
                 reading.policies.append(&mut policies);

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use policy_model::Peer;
 
-use super::nulls;
 use super::v1alpha1::{PeerKindSpec, decode_members};
 use crate::Context;
 use crate::codes;
@@ -51,7 +50,7 @@ pub(super) fn read(
         }
     }
     if !findings.refused_since(mark) {
-        nulls::refuse(spec, findings);
+        crate::nulls::refuse(spec, findings);
     }
     if !findings.refused_since(mark) {
         surroundings

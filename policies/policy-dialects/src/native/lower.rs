@@ -10,7 +10,6 @@ use policy_model::{
     Order, Peer, Peers, PlainSubject, Policy, Rule, Standing, Subject, TierRef,
 };
 
-use super::nulls;
 use super::v1alpha1::{DenySpec, EgressPolicySpec, ModeSpec, NetworkSpec, SubjectSpec, TierSpec};
 use crate::Context;
 use crate::codes;
@@ -43,7 +42,7 @@ pub(crate) fn read(
     };
     let lowered = lower(spec, spec_node, object, surroundings, context, findings);
     if !findings.refused_since(mark) {
-        nulls::refuse(spec_node, findings);
+        crate::nulls::refuse(spec_node, findings);
     }
     if findings.refused_since(mark) {
         Vec::new()

@@ -241,3 +241,18 @@ fn every_object_of_a_broken_set_is_told_at_once() {
             .all(|d| d.level == Level::Refused)
     );
 }
+
+#[test]
+fn a_key_without_a_value_is_told_of() {
+    let reading = reading(
+        "apiVersion: projectcalico.org/v3\nkind: GlobalNetworkPolicy\nmetadata: {name: p}\nspec: {selector: all(), types: [Egress], egress: [{action: Allow, protocol: , destination: }]}",
+    );
+    let told: Vec<(&str, &str)> = reading
+        .diagnostics
+        .iter()
+        .map(|told| (told.code, &*told.origin.path))
+        .collect();
+    assert!(told.contains(&("key-without-value", "spec.egress[0].protocol")));
+    assert!(told.contains(&("key-without-value", "spec.egress[0].destination")));
+    assert_eq!(reading.policies.len(), 1);
+}

@@ -394,7 +394,6 @@ fn peers_beside_one_that_is_closed_still_hold() {
 #[test_case("toPorts: [{ports: [{port: \"53\", endPort: 54}], rules: {dns: [{matchName: a.example}]}}]", "cilium-port"; "names on a range")]
 #[test_case("toPorts: [{ports: [{port: \"0\"}], rules: {dns: [{matchName: a.example}]}}]", "cilium-port"; "names on every port")]
 #[test_case("toPorts: [{ports: [{port: \"80\", protocol: TCP}], rules: {}}]", "cilium-l7"; "rules that say nothing")]
-#[test_case("toPorts: [{ports: [{port: \"80\", protocol: TCP}], rules: {http: }}]", "cilium-l7"; "http rules of an empty template")]
 fn refused(entry: &str, code: &str) {
     let (policies, diagnostics) = read_text(&policy(&format!("egress:\n- {entry}\n")));
     assert_eq!(codes(&diagnostics), [code], "{diagnostics:?}");
@@ -423,6 +422,16 @@ fn requests_that_cilium_refuses(request: &str, message: &str) {
         assert!(refused.origin.path.contains(".rules.http[0]."));
         assert!(policies.is_empty());
     }
+}
+
+/// A server drops keys without a value, and what is left may mean more.
+#[test_case("toPorts: [{ports: [{port: \"80\", protocol: TCP}], rules: {http: }}]", &["cilium-l7", "key-without-value"]; "rules of an empty template")]
+#[test_case("{toCIDR: , toPorts: [{ports: [{port: \"53\"}]}]}", &["key-without-value"]; "a peer beside ports")]
+#[test_case("{toEntities: [world], toPorts: }", &["key-without-value"]; "ports beside a peer")]
+#[test_case("toEndpoints: [{matchLabels: {app: }}]", &["wrong-type"]; "a label, of which the reader has said it")]
+fn keys_without_a_value(entry: &str, expected: &[&str]) {
+    let (_, diagnostics) = read_text(&policy(&format!("egress:\n- {entry}\n")));
+    assert_eq!(codes(&diagnostics), expected, "{diagnostics:?}");
 }
 
 /// Other engines refuse what Go takes.

@@ -136,7 +136,9 @@ fn what_nobody_knows_fails_closed_in_every_action(rule: &str, code: &str) {
     for (word, action) in [("Accept", "allow"), ("Deny", "deny"), ("Pass", "pass")] {
         let rule = format!("- {{action: {word}, {}", &rule[1..]);
         let (policies, diagnostics) = read_text(&admin(&rule));
-        assert_eq!(codes(&diagnostics), [code], "{diagnostics:?}");
+        let mut found = codes(&diagnostics);
+        found.retain(|code| *code != "key-without-value");
+        assert_eq!(found, [code], "{diagnostics:?}");
         let lines = told(&policies);
         assert!(lines[1].starts_with(&format!("0 {action} ")), "{lines:?}");
         assert!(

@@ -24,7 +24,7 @@ const ISOLATES: &str = "namespace/union at 0, isolates";
 
 #[test_case("podSelector: {}\npolicyTypes: [Egress]", &[ISOLATES], &[]; "no rules deny all")]
 #[test_case("podSelector: {}\npolicyTypes: [Egress]\negress: []", &[ISOLATES], &[]; "an empty list of rules denies all")]
-#[test_case("podSelector: {}\npolicyTypes: [Egress]\negress:", &[ISOLATES], &[]; "a null list of rules denies all")]
+#[test_case("podSelector: {}\npolicyTypes: [Egress]\negress:", &[ISOLATES], &["key-without-value"]; "a null list of rules denies all")]
 #[test_case("podSelector: {}\negress: [{}]", &[ISOLATES, "0 allow to anywhere on any"], &[]; "egress rules make it a policy for egress")]
 #[test_case("podSelector: {}\npolicyTypes: []\negress: [{}]", &[ISOLATES, "0 allow to anywhere on any"], &[]; "empty types are absent types")]
 #[test_case("podSelector: {}\negress: []", &[], &["network-policy-egress-ignored"]; "an empty egress without types is no policy for egress")]
@@ -33,7 +33,7 @@ const ISOLATES: &str = "namespace/union at 0, isolates";
 #[test_case("podSelector: {}\npolicyTypes: [Ingress, Egress]\ningress: [{}]", &[ISOLATES], &["network-policy-ingress"]; "both directions")]
 #[test_case("podSelector: {}\ningress: [{}]\negress: [{}]", &[ISOLATES, "0 allow to anywhere on any"], &["network-policy-ingress"]; "ingress rules beside egress rules")]
 #[test_case("policyTypes: [Egress]", &[ISOLATES], &["network-policy-no-selector"]; "no selector is every pod")]
-#[test_case("podSelector:\npolicyTypes: [Egress]", &[ISOLATES], &["network-policy-no-selector"]; "a null selector is every pod")]
+#[test_case("podSelector:\npolicyTypes: [Egress]", &[ISOLATES], &["key-without-value", "network-policy-no-selector"]; "a null selector is every pod")]
 fn directions(spec: &str, expected: &[&str], expected_codes: &[&str]) {
     let (policies, diagnostics) = read_text(&policy(spec));
     let mut found = codes(&diagnostics);
