@@ -49,18 +49,27 @@ fn closed(rule: &Rule, world: &World, about: About<'_>) {
         let help = "pass by address, or allow the names in this tier";
         about(Level::Closed, PASS_BY_NAME, message, Some(help));
     }
-    for peer in rule
+    let mut unknown = rule
         .peers
         .given()
         .iter()
         .filter(|peer| is_unknown(peer, world))
-    {
+        .peekable();
+    while let Some(peer) = unknown.next() {
         let what = match peer {
             Peer::Pods(_) => "pods are".to_owned(),
             Peer::Nodes(_) => "nodes are".to_owned(),
             Peer::Service(_) => "Services are".to_owned(),
             Peer::Endpoints(_) => "endpoints are".to_owned(),
             Peer::Set(name) => format!("set `{name}` is"),
+            // Cilium's `cluster` is both of these.
+            Peer::Entity(Entity::Cluster)
+                if unknown
+                    .next_if_eq(&&Peer::Entity(Entity::KubeApiserver))
+                    .is_some() =>
+            {
+                "entity `cluster`, with `kube-apiserver`, is".to_owned()
+            }
             Peer::Entity(entity) => format!("entity `{}` is", entity.as_str()),
             Peer::Block(_) | Peer::Fqdn(_) | Peer::Metadata(_) => continue,
         };

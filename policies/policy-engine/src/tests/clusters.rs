@@ -227,6 +227,17 @@ fn a_deny_of_a_cluster_that_nobody_knows_denies_everything(entity: Entity) {
     assert_eq!(codes, ["peer-not-here"]);
 }
 
+/// Cilium's `cluster` is two of the model's peers.
+#[test_case(&[Entity::Cluster, Entity::KubeApiserver], 1; "what one word lowers to")]
+#[test_case(&[Entity::Cluster, Entity::KubeApiserver, Entity::KubeApiserver], 2; "both words")]
+#[test_case(&[Entity::KubeApiserver, Entity::RemoteNode], 2; "others")]
+fn a_peer_that_nobody_knows_is_told_of_once(entities: &[Entity], lines: usize) {
+    let mut rule = allow(Peer::Entity(Entity::All));
+    rule.peers = Peers::Of(entities.iter().copied().map(Peer::Entity).collect());
+    let held = Held::by(&[policy("a", TierRef::union(), vec![rule])]);
+    assert_eq!(held.compiled.diagnostics.len(), lines);
+}
+
 #[test_case("10.244.0.5", Allow; "an address of the cluster")]
 #[test_case("10.0.0.9", Deny; "a private one that is not")]
 #[test_case("127.0.0.1", Deny; "loopback")]
