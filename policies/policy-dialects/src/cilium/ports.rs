@@ -125,6 +125,13 @@ impl PortRuleSpec {
             }
         }
         if let Some(listener) = listener {
+            if position.ingress {
+                findings.report(
+                    codes::CILIUM_LISTENER,
+                    listener,
+                    "Listener is not allowed on ingress",
+                );
+            }
             if l7.any {
                 findings.report(
                     codes::CILIUM_LISTENER,

@@ -1,5 +1,6 @@
 //! `cilium.io/v2` as written, and Cilium's own validation of it (`Rule.Sanitize`).
 
+mod ingress;
 mod peers;
 
 use policy_model::LabelSelector;
@@ -132,7 +133,7 @@ impl<'d> PolicyRuleSpec<'d> {
                 .unwrap_or_default()
             {
                 ingress_rules += 1;
-                decode_ingress(
+                ingress::check(
                     item,
                     Position {
                         ingress: true,
@@ -218,19 +219,8 @@ impl<'d> EgressSpec<'d> {
             .into_iter()
             .filter_map(|(name, node)| Some((name, node?)))
             .collect();
-        let is_empty =
-            |node: Node<'_>| matches!(node.shape(), Shape::Sequence(items) if items.is_empty());
-        // Cilium counts entries: lists without any may stand beside each other, and select nothing.
-        let mut filled = given.clone();
-        filled.retain(|(_, node)| !is_empty(*node));
-        if let [(first, _), (second, place), ..] = filled.as_slice() {
-            findings.report_help(
-                codes::CILIUM_L3_COMBINATION,
-                *place,
-                format!("combining {first} and {second} is not supported yet"),
-                "write one rule for each: rules are alternatives",
-            );
-        }
+        let filled = filled(&given);
+        report_second(&filled, findings);
         for (name, node) in given
             .iter()
             .filter(|(_, node)| !filled.is_empty() && is_empty(*node))
@@ -266,16 +256,7 @@ impl<'d> EgressSpec<'d> {
         {
             decode_authentication(authentication, findings, &mut closed);
         }
-        if let (Some(ports), Some(icmps)) = (ports, icmps)
-            && !is_empty(ports)
-            && !is_empty(icmps)
-        {
-            findings.report(
-                codes::CILIUM_ICMPS_WITH_PORTS,
-                icmps,
-                "the ICMPs block may only be present without ToPorts. Define a separate rule to use ToPorts",
-            );
-        }
+        report_icmps_beside(ports, icmps, findings);
         let position = Position {
             ingress: false,
             deny,
@@ -311,6 +292,41 @@ impl<'d> EgressSpec<'d> {
     }
 }
 
+fn is_empty(node: Node<'_>) -> bool {
+    matches!(node.shape(), Shape::Sequence(items) if items.is_empty())
+}
+
+/// Cilium counts entries: lists without any may stand beside each other, and select nothing.
+fn filled<'d>(members: &[(&'static str, Node<'d>)]) -> Vec<(&'static str, Node<'d>)> {
+    let mut filled = members.to_vec();
+    filled.retain(|(_, node)| !is_empty(*node));
+    filled
+}
+
+fn report_second(filled: &[(&'static str, Node<'_>)], findings: &mut Findings) {
+    if let [(first, _), (second, place), ..] = filled {
+        findings.report_help(
+            codes::CILIUM_L3_COMBINATION,
+            *place,
+            format!("combining {first} and {second} is not supported yet"),
+            "write one rule for each: rules are alternatives",
+        );
+    }
+}
+
+fn report_icmps_beside(ports: Option<Node<'_>>, icmps: Option<Node<'_>>, findings: &mut Findings) {
+    if let (Some(ports), Some(icmps)) = (ports, icmps)
+        && !is_empty(ports)
+        && !is_empty(icmps)
+    {
+        findings.report(
+            codes::CILIUM_ICMPS_WITH_PORTS,
+            icmps,
+            "the ICMPs block may only be present without ToPorts. Define a separate rule to use ToPorts",
+        );
+    }
+}
+
 fn decode_authentication(node: Node<'_>, findings: &mut Findings, closed: &mut Vec<Code>) {
     let Some(mut fields) = findings.fields(node) else {
         return;
@@ -337,16 +353,6 @@ fn decode_authentication(node: Node<'_>, findings: &mut Findings, closed: &mut V
             closed_text("mutual authentication", false),
         );
         closed.push(codes::CILIUM_AUTHENTICATION);
-    }
-}
-
-/// Ingress is not enforced; what would make Cilium refuse the object is still looked for.
-fn decode_ingress(node: Node<'_>, position: Position, context: &Context, findings: &mut Findings) {
-    let Some(ports) = node.get("toPorts").filter(|ports| !ports.is_null()) else {
-        return;
-    };
-    for item in findings.list(ports).unwrap_or_default() {
-        PortRuleSpec::decode(item, position, context, findings);
     }
 }
 

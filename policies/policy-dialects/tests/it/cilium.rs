@@ -446,6 +446,41 @@ fn requests_that_cilium_takes(request: &str) {
     assert_eq!(policies[0].rules[0].closed, Some("cilium-http"));
 }
 
+/// Cilium refuses the whole object.
+#[test_case("fromCIDR: [192.0.2.0/33]", "cilium-cidr"; "a block that is none")]
+#[test_case("fromCIDRSet: [{cidr: 192.0.2.0/24, except: [10.0.0.0/8]}]", "invalid-except"; "an exception outside")]
+#[test_case("fromEntities: [wrld]", "cilium-entity"; "an entity that is none")]
+#[test_case("fromEndpoints: [{matchExpressions: [{key: a, operator: Near}]}]", "invalid-value"; "a selector that is none")]
+#[test_case("fromCIDR: [192.0.2.0/24], fromEntities: [world]", "cilium-l3-combination"; "two kinds of peers")]
+#[test_case("icmps: [{fields: [{type: 8}]}], toPorts: [{ports: [{port: \"80\"}]}]", "cilium-icmps-with-ports"; "icmp beside ports")]
+#[test_case("icmps: [{fields: [{type: \"+8\"}]}]", "cilium-icmp"; "an icmp type that is none")]
+#[test_case("toPorts: [{ports: [{port: \"80\", protocol: TCP}], listener: {name: l}}]", "cilium-listener"; "a listener")]
+#[test_case("fromEndpoints: {}", "wrong-type"; "peers that are no list")]
+fn ingress_rules_that_cilium_refuses(entry: &str, code: &str) {
+    let (policies, diagnostics) = read_text(&policy(&format!(
+        "ingress: [{{{entry}}}]\negress: [{{}}]\n"
+    )));
+    let refused: Vec<&str> = diagnostics
+        .iter()
+        .filter(|one| one.level == Level::Refused)
+        .map(|one| one.code)
+        .collect();
+    assert_eq!(refused, [code], "{diagnostics:?}");
+    assert!(policies.is_empty());
+}
+
+/// What cannot be enforced of ingress closes nothing.
+#[test_case("fromEntities: [health], toPorts: [{ports: [{port: \"443\", protocol: TCP}], terminatingTLS: {secret: {name: s}}, serverNames: [a.example]}]"; "what egress closes")]
+#[test_case("fromEndpoints: [], fromCIDR: [192.0.2.0/24], authentication: {mode: required}"; "an empty list beside another")]
+#[test_case("fromGroups: [{aws: {labels: {a: b}}}]"; "groups")]
+fn ingress_rules_have_no_effect(entry: &str) {
+    let (policies, diagnostics) = read_text(&policy(&format!(
+        "ingress: [{{{entry}}}]\negress: [{{}}]\n"
+    )));
+    assert_eq!(codes(&diagnostics), ["cilium-ingress"], "{diagnostics:?}");
+    assert_eq!(policies.len(), 1);
+}
+
 #[test]
 fn a_host_that_only_ciliums_proxy_would_refuse_is_closed() {
     let (policies, diagnostics) = read_text(&policy(

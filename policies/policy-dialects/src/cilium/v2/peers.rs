@@ -126,7 +126,7 @@ pub(super) fn decode_peers<'d>(
     })
 }
 
-fn selectors<'d>(
+pub(super) fn selectors<'d>(
     items: Vec<Node<'d>>,
     findings: &mut Findings,
 ) -> Vec<At<'d, LabelSelectorSpec<'d>>> {
@@ -139,7 +139,10 @@ fn selectors<'d>(
     selectors
 }
 
-fn decode_cidr_set<'d>(item: Node<'d>, findings: &mut Findings) -> Option<CidrSetSpec<'d>> {
+pub(super) fn decode_cidr_set<'d>(
+    item: Node<'d>,
+    findings: &mut Findings,
+) -> Option<CidrSetSpec<'d>> {
     let mut fields = findings.fields(item)?;
     let cidr = fields.take("cidr");
     let group_ref = fields.take("cidrGroupRef");
