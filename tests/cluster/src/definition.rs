@@ -1,7 +1,7 @@
 use anyhow::{Context as _, bail};
+use oracles::json_of;
 use policy_dialects::decode::Findings;
 use policy_dialects::read_documents;
-use policy_dialects::yaml::{Node, Shape, Typed};
 use serde_json::{Value, json};
 
 use crate::client::{Client, Request};
@@ -92,27 +92,8 @@ pub(crate) fn documents(text: &str) -> anyhow::Result<Vec<Value>> {
     }
     Ok(documents
         .iter()
-        .map(|document| value(document.root()))
+        .map(|document| json_of(document.root()))
         .collect())
-}
-
-fn value(node: Node<'_>) -> Value {
-    match node.shape() {
-        Shape::Sequence(items) => items.iter().map(value).collect(),
-        Shape::Mapping(entries) => Value::Object(
-            entries
-                .iter()
-                .map(|entry| (entry.key.to_owned(), value(entry.value)))
-                .collect(),
-        ),
-        Shape::Scalar(..) => match node.typed() {
-            None | Some(Typed::Null) => Value::Null,
-            Some(Typed::Bool(value)) => json!(value),
-            Some(Typed::Int(value)) => json!(value),
-            Some(Typed::Float(value)) => json!(value),
-            Some(Typed::Str(value)) => json!(value),
-        },
-    }
 }
 
 /// NetworkPolicy, of which the server itself says what it looks like.

@@ -6,11 +6,13 @@
 //! What this crate deliberately does not do: it makes no sets and compares nothing; its tests do.
 #![forbid(unsafe_code)]
 
+mod json;
 mod model;
 mod oracle;
 mod program;
 mod set;
 
+pub use json::json_of;
 pub use model::{model, worlds};
 pub use oracle::Oracle;
 pub use program::{Program, go};

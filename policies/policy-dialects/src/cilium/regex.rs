@@ -279,7 +279,8 @@ impl Reader<'_> {
                 let digits = self.rest.get(..more).unwrap_or_default();
                 self.skip(more);
                 return u32::from_str_radix(&format!("{c}{digits}"), 8)
-                    .map_err(|_| RegexError::Escape);
+                    .ok()
+                    .ok_or(RegexError::Escape);
             }
             _ if c.is_ascii() && !c.is_ascii_alphanumeric() => u32::from(c),
             _ => return Err(RegexError::Escape),

@@ -8,13 +8,12 @@ mod text;
 
 use std::collections::BTreeMap;
 
-use oracles::{Oracle, Program};
+use oracles::{Oracle, Program, json_of};
 use policy_dialects::decode::Findings;
 use policy_dialects::read_documents;
-use policy_dialects::yaml::{Node, Shape, Typed};
 use policy_engine::testing::Random;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::differential::seed;
 use crate::engine::foreign;
@@ -134,7 +133,7 @@ fn outcome(text: &str, theirs: &Answer) -> Outcome {
     let mut findings = Findings::new("text");
     let ours: Vec<Value> = read_documents(text, &mut findings)
         .iter()
-        .map(|document| value(document.root()))
+        .map(|document| json_of(document.root()))
         .collect();
     let diagnostics = findings.into_diagnostics();
     match (diagnostics.first(), theirs.error.as_str()) {
@@ -177,26 +176,6 @@ fn smallest(mut text: String, oracle: &mut Oracle) -> String {
         }
     }
     text
-}
-
-/// What we read, as JSON.
-fn value(node: Node<'_>) -> Value {
-    match node.shape() {
-        Shape::Sequence(items) => items.iter().map(value).collect(),
-        Shape::Mapping(entries) => Value::Object(
-            entries
-                .iter()
-                .map(|entry| (entry.key.to_owned(), value(entry.value)))
-                .collect(),
-        ),
-        Shape::Scalar(..) => match node.typed() {
-            None | Some(Typed::Null) => Value::Null,
-            Some(Typed::Bool(value)) => json!(value),
-            Some(Typed::Int(value)) => json!(value),
-            Some(Typed::Float(value)) => json!(value),
-            Some(Typed::Str(value)) => json!(value),
-        },
-    }
 }
 
 fn is_no_object(document: &Value) -> bool {

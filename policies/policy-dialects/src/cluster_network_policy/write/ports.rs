@@ -1,7 +1,8 @@
 //! Ports as `protocols`.
 
-use policy_model::{NamedPort, Ports, Protocol, Rule};
+use policy_model::{NamedPort, Protocol, Rule};
 
+use crate::kubernetes::PortList;
 use crate::yaml::write::Map;
 
 #[derive(Debug, Default)]
@@ -16,23 +17,18 @@ pub(super) struct Written {
 
 pub(super) fn ports(rule: &Rule) -> Written {
     let mut out = Written::default();
-    let named = &rule.named_ports;
-    if !named.none_of.is_empty() || !named.any_of.is_empty() && !named.except.is_empty() {
-        out.unsaid.push("ports but for some by name".to_owned());
-        return out;
-    }
-    let matches = match &rule.ports {
-        Ports::Any => {
+    let matches = match PortList::of(rule) {
+        PortList::Every => {
             out.all = true;
             return out;
         }
-        Ports::AllBut(_) => {
-            out.unsaid.push("every port but some".to_owned());
+        PortList::Unsaid(what) => {
+            out.unsaid.push(what.to_owned());
             return out;
         }
-        Ports::Only(matches) => matches,
+        PortList::These(matches) => matches,
     };
-    for one in matches.iter().filter(|one| one.first <= one.last) {
+    for one in matches {
         let Some(word) = word(one.protocol) else {
             out.unsaid.push(format!("protocol {}", one.protocol));
             continue;
@@ -50,7 +46,7 @@ pub(super) fn ports(rule: &Rule) -> Written {
         let port = Map::new().with("destinationPort", port);
         out.numbers.push(Map::new().with(word, port));
     }
-    for NamedPort { protocol, name } in &named.any_of {
+    for NamedPort { protocol, name } in &rule.named_ports.any_of {
         if protocol.is_some() {
             out.unsaid
                 .push(format!("the port `{name}` of one protocol alone"));

@@ -1,8 +1,8 @@
 //! Ports as `ports`.
 
-use policy_model::{NamedPort, Ports, Protocol, Rule};
+use policy_model::{NamedPort, Protocol, Rule};
 
-use crate::kubernetes::is_port_name;
+use crate::kubernetes::{PortList, is_port_name};
 use crate::yaml::write::Map;
 
 #[derive(Debug, Default)]
@@ -15,23 +15,18 @@ pub(super) struct Written {
 
 pub(super) fn ports(rule: &Rule) -> Written {
     let mut out = Written::default();
-    let named = &rule.named_ports;
-    if !named.none_of.is_empty() || !named.any_of.is_empty() && !named.except.is_empty() {
-        out.unsaid.push("ports but for some by name".to_owned());
-        return out;
-    }
-    let matches = match &rule.ports {
-        Ports::Any => {
+    let matches = match PortList::of(rule) {
+        PortList::Every => {
             out.all = true;
             return out;
         }
-        Ports::AllBut(_) => {
-            out.unsaid.push("every port but some".to_owned());
+        PortList::Unsaid(what) => {
+            out.unsaid.push(what.to_owned());
             return out;
         }
-        Ports::Only(matches) => matches,
+        PortList::These(matches) => matches,
     };
-    for one in matches.iter().filter(|one| one.first <= one.last) {
+    for one in matches {
         if !is_known(one.protocol) {
             out.unsaid.push(format!("protocol {}", one.protocol));
             continue;
@@ -48,7 +43,7 @@ pub(super) fn ports(rule: &Rule) -> Written {
                 .push(map.with("port", first).with("endPort", one.last));
         }
     }
-    for NamedPort { protocol, name } in &named.any_of {
+    for NamedPort { protocol, name } in &rule.named_ports.any_of {
         let protocols = match protocol {
             None => vec![Protocol::TCP, Protocol::UDP, Protocol::SCTP],
             Some(protocol) => vec![*protocol],
