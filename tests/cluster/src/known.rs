@@ -77,13 +77,78 @@ const OURS: &[(&str, &str, &str)] = &[
     ),
     (
         CALICO,
-        "calico-",
-        "what Calico's own admission refuses behind the server's",
+        "calico-selector",
+        "an expression of labels, which is a language",
     ),
     (
         CALICO,
-        "invalid-",
-        "what Calico's own admission refuses behind the server's",
+        "calico-tier-missing",
+        "a tier that is not there, which the server does not look for",
+    ),
+    (
+        CALICO,
+        "calico-nets",
+        "blocks that its pattern lets through, or a rule with both families",
+    ),
+    (
+        CALICO,
+        "calico-protocol",
+        "a protocol that its pattern lets through: any number and any word",
+    ),
+    (
+        CALICO,
+        "invalid-value",
+        "a word where there is a closed set: protocols, and what a staged NetworkPolicy has of Kubernetes",
+    ),
+    (
+        CALICO,
+        "calico-port",
+        "a port that is no number, range or name",
+    ),
+    (
+        CALICO,
+        "calico-ports-protocol",
+        "ports beside a protocol that has none",
+    ),
+    (
+        CALICO,
+        "calico-services",
+        "a Service beside what it cannot stand beside, or on the side of the workload",
+    ),
+    (
+        CALICO,
+        "calico-http",
+        "an HTTP match in egress rules or beside another action",
+    ),
+    (
+        CALICO,
+        "calico-staged",
+        "a deletion that says more than its name",
+    ),
+    (
+        CALICO,
+        "calico-host-endpoint",
+        "addresses and ports of a host, which its schema does not look at",
+    ),
+    (
+        CALICO,
+        "invalid-cidr",
+        "a block of a staged NetworkPolicy: Kubernetes' own admission reads it when it is made one",
+    ),
+    (
+        CALICO,
+        "invalid-except",
+        "an exception of a staged NetworkPolicy: likewise",
+    ),
+    (
+        CALICO,
+        "invalid-port",
+        "a port of a staged NetworkPolicy: likewise",
+    ),
+    (
+        CALICO,
+        "invalid-selector",
+        "a selector of a staged NetworkPolicy: likewise",
     ),
     (
         CALICO,
@@ -127,7 +192,7 @@ const INGRESS: &str = "what is wrong with ingress rules, which say nothing of eg
 
 pub(crate) fn refused_by_us(definition: &Definition, ours: &Diagnostic) -> Option<&'static str> {
     OURS.iter()
-        .find(|(group, code, _)| of(definition, group) && ours.code.starts_with(code))
+        .find(|(group, code, _)| of(definition, group) && ours.code == *code)
         .map(|(_, _, reason)| *reason)
 }
 
