@@ -39,6 +39,8 @@ const FAILSAFE_PORTS: &[(Protocol, u16)] = &[
 ];
 /// LIMIT: Linux's longest interface name, as in the CRD.
 const MAX_INTERFACE: usize = 15;
+/// LIMIT: the longest name of a node, as in the CRD.
+const MAX_NODE: usize = 253;
 
 /// Reads a `HostEndpoint` as a fact.
 pub(super) fn read(
@@ -194,8 +196,14 @@ fn check(
     findings: &mut Findings,
 ) {
     let code = codes::CALICO_HOST_ENDPOINT;
-    if node.is_none() {
-        findings.report(code, spec, "node must be specified");
+    match node {
+        None => findings.report(code, spec, "node must be specified"),
+        Some(node) if node.value.chars().count() > MAX_NODE => findings.report(
+            code,
+            node.node,
+            format!("a node's name has at most {MAX_NODE} characters"),
+        ),
+        Some(_) => {}
     }
     if interface.is_none() && addresses.is_empty() {
         findings.report(

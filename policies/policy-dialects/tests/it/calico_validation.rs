@@ -140,6 +140,18 @@ fn other_objects(kind: &str, metadata: &str, spec: &str, code: &str) {
     refused(&object(kind, metadata, spec), code);
 }
 
+#[test_case(253, false; "as long as may be")]
+#[test_case(254, true; "longer")]
+fn the_name_of_a_node(length: usize, is_refused: bool) {
+    let text = object(
+        "HostEndpoint",
+        "{name: a}",
+        &format!("interfaceName: eth0\nnode: {}", "n".repeat(length)),
+    );
+    let found = codes(&reading(&text).diagnostics).contains(&"calico-host-endpoint");
+    assert_eq!(found, is_refused);
+}
+
 #[test]
 fn bits_beyond_a_prefix_are_dropped_where_no_server_refuses_them() {
     let stored = "apiVersion: crd.projectcalico.org/v1\nkind: NetworkPolicy\nmetadata: {name: default.p, namespace: shop}\nspec:\n  types: [Egress]\n  selector: all()\n  egress: [{action: Allow, destination: {nets: [192.0.2.1/24]}}]\n";
