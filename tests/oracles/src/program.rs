@@ -14,6 +14,8 @@ pub enum Program {
     Cyclonus,
     /// Reads YAML as `kubectl` does; it judges nothing.
     Yaml,
+    /// Says what Go's `regexp` refuses, which Cilium compiles expressions with; it judges nothing either.
+    Regexp,
 }
 
 impl Program {
@@ -22,6 +24,7 @@ impl Program {
             Self::KubeNetworkPolicies => "kube-network-policies",
             Self::Cyclonus => "cyclonus",
             Self::Yaml => "yaml",
+            Self::Regexp => "regexp",
         }
     }
 

@@ -99,7 +99,7 @@ impl Case {
         match program {
             Program::KubeNetworkPolicies => Some(&self.kube_network_policies),
             Program::Cyclonus => only("NetworkPolicy").then_some(&self.cyclonus),
-            Program::Yaml => None,
+            Program::Yaml | Program::Regexp => None,
         }
         .map(|own| own.as_ref().unwrap_or(&self.verdicts))
     }

@@ -30,7 +30,7 @@ pub(crate) fn known(program: Program) -> &'static [Difference] {
     match program {
         Program::KubeNetworkPolicies => kube_network_policies::DIFFERENCES,
         Program::Cyclonus => cyclonus::DIFFERENCES,
-        Program::Yaml => &[],
+        Program::Yaml | Program::Regexp => &[],
     }
 }
 

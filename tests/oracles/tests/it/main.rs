@@ -18,5 +18,6 @@ mod foreign;
 mod ours;
 mod random;
 mod reading;
+mod regexp;
 mod shrink;
 mod yaml;

@@ -1,0 +1,3 @@
+module egret.dev/oracles/regexp
+
+go 1.26.0
