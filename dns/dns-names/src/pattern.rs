@@ -241,6 +241,28 @@ impl NamePattern {
         }
     }
 
+    /// Texts that every name it covers holds above its [zone](Self::zone), dots at the edges of labels included; none for a
+    /// pattern that says nothing of what stands there.
+    ///
+    /// Made for indexes, as the zone is.
+    pub fn texts(&self) -> Vec<String> {
+        match &self.0.matcher {
+            Matcher::Everything(_)
+            | Matcher::Nothing
+            | Matcher::Exact(_)
+            | Matcher::Below { .. } => Vec::new(),
+            Matcher::Around { first, .. } => vec![format!("{first}.")],
+            Matcher::Labels { leading, globs } => {
+                let below = globs.iter().rev().map_while(Glob::literal).count();
+                globs[..globs.len() - below]
+                    .iter()
+                    .enumerate()
+                    .flat_map(|(at, glob)| glob.texts(leading.is_none() && at == 0))
+                    .collect()
+            }
+        }
+    }
+
     /// One sentence for people about what the pattern covers and what it does not.
     pub fn covers(&self) -> String {
         match &self.0.matcher {

@@ -119,10 +119,13 @@ fn blocks(count: usize) -> impl Iterator<Item = Peer> {
 }
 
 fn names(patterns: usize) {
-    let all = (0..patterns).map(|number| match number % 4 {
+    let all = (0..patterns).map(|number| match number % 6 {
         0 => format!("host-{number}.example.com"),
         1 => format!("*.zone-{number}.example.net"),
         2 => format!("**.deep-{number}.example.org"),
+        // Thousands in one zone, which no label tells apart.
+        3 => format!("api-*-{number}.stars.example"),
+        4 => format!("*x{number}y*.stars.example"),
         _ => format!("api-{number}.region-{}.example.cloud", number % 50),
     });
     let rules = all
@@ -139,6 +142,9 @@ fn names(patterns: usize) {
         "host-96.example.com",
         "a.zone-97.example.net",
         "a.b.deep-98.example.org",
+        "api-eu-west-93.stars.example",
+        "before-x94y-behind.stars.example",
+        "api-of-nobody.stars.example",
         "nowhere.example.invalid",
         "other.example.com",
     ]

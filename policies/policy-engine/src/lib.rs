@@ -36,6 +36,7 @@ mod limits;
 mod lists;
 mod names;
 mod numbering;
+mod pattern_index;
 mod port_list;
 mod question;
 mod reason;

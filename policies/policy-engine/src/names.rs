@@ -1,4 +1,3 @@
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -8,6 +7,7 @@ use policy_model::{FqdnBy, Guarded, World};
 use crate::compile::clauses::{NameEntry, NameTarget};
 use crate::faults::{Fault, is_on};
 use crate::numbering::index;
+use crate::pattern_index::PatternIndex;
 use crate::reason::{Reason, ReasonId};
 use crate::ruleset::{ByRuling, Effect, Ruleset, Ruling};
 
@@ -48,30 +48,26 @@ impl NameRules {
     }
 }
 
-/// Every pattern, filed under the deepest zone that holds all it covers. A name asks only the zones above it.
+/// The name rules of a ruleset, and their patterns at the same positions.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct NameIndex {
     entries: Vec<NameEntry>,
-    zones: HashMap<Name, Vec<usize>>,
+    patterns: PatternIndex,
 }
 
 impl NameIndex {
     pub(crate) fn build(entries: Vec<NameEntry>) -> Self {
-        let mut zones: HashMap<Name, Vec<usize>> = HashMap::new();
-        for (index, entry) in entries.iter().enumerate() {
-            if let Some(zone) = entry.pattern.zone() {
-                zones.entry(zone).or_default().push(index);
-            }
+        let patterns = entries.iter().map(|entry| entry.pattern.clone()).collect();
+        Self {
+            entries,
+            patterns: PatternIndex::build(patterns),
         }
-        Self { entries, zones }
     }
 
     fn matching(&self, name: &Name) -> impl Iterator<Item = &NameEntry> {
-        name.suffixes()
-            .filter_map(|zone| self.zones.get(zone))
-            .flatten()
-            .map(|index| &self.entries[*index])
-            .filter(|entry| entry.pattern.matches(name))
+        self.patterns
+            .matching(name)
+            .map(|position| &self.entries[position])
     }
 
     /// What the question and the further names of its chain match.
@@ -90,7 +86,7 @@ impl NameIndex {
 
 impl NameIndex {
     pub(crate) fn patterns(&self) -> impl Iterator<Item = &NamePattern> {
-        self.entries.iter().map(|entry| &entry.pattern)
+        self.patterns.patterns().iter()
     }
 
     /// What a name matches where an answer leads through it.

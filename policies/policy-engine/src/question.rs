@@ -7,6 +7,7 @@ use crate::compile::clauses::{NameTarget, QuestionRule};
 use crate::decide::Flow;
 use crate::guard::{Guard, metadata_name};
 use crate::numbering::index;
+use crate::pattern_index::PatternIndex;
 use crate::reason::{Reason, ReasonId, Reasons};
 use crate::ruleset::{Chain, Effect, Outcome, Ruleset, Ruling, Verdict};
 use crate::walk::outcome;
@@ -43,6 +44,9 @@ impl QuestionRuling {
 #[derive(Debug, Clone)]
 pub(crate) struct QuestionFilters {
     rules: Vec<QuestionRule>,
+    patterns: PatternIndex,
+    /// Which rule each pattern is of.
+    rule_of: Vec<usize>,
     not_filtered: ReasonId,
     expansion: ReasonId,
     metadata_name: ReasonId,
@@ -50,8 +54,19 @@ pub(crate) struct QuestionFilters {
 
 impl QuestionFilters {
     pub(crate) fn build(rules: Vec<QuestionRule>, reasons: &mut Reasons) -> Self {
+        let (rule_of, patterns) = rules
+            .iter()
+            .enumerate()
+            .flat_map(|(at, rule)| {
+                rule.patterns
+                    .iter()
+                    .map(move |pattern| (at, pattern.clone()))
+            })
+            .unzip();
         Self {
             rules,
+            patterns: PatternIndex::build(patterns),
+            rule_of,
             not_filtered: reasons.intern(Reason::NotFiltered),
             expansion: reasons.intern(Reason::SearchExpansion),
             metadata_name: reasons.intern(Reason::Guard(Guard::MetadataName)),
@@ -61,7 +76,18 @@ impl QuestionFilters {
 
 impl QuestionFilters {
     pub(crate) fn patterns(&self) -> impl Iterator<Item = &NamePattern> {
-        self.rules.iter().flat_map(|rule| &rule.patterns)
+        self.patterns.patterns().iter()
+    }
+
+    /// The rules with a pattern that `name` matches, in their order.
+    fn naming(&self, name: &Name) -> Vec<&QuestionRule> {
+        let mut found: Vec<usize> = self
+            .patterns
+            .matching(name)
+            .map(|position| self.rule_of[position])
+            .collect();
+        found.sort_unstable();
+        found.into_iter().map(|at| &self.rules[at]).collect()
     }
 }
 
@@ -152,28 +178,22 @@ impl Ruleset {
             Some((_, NameTarget::Clause(clause))) => outcome_of(chain, self.clause(clause).rule),
             None => None,
         };
-        let mut limited = false;
-        for rule in &self.questions.rules {
-            let serves = match protocol {
-                Protocol::UDP => rule.protocols[0],
-                Protocol::TCP => rule.protocols[1],
-                Protocol(_) => false,
-            };
-            if rule.server != server || !serves {
-                continue;
+        let allowed = |rule: &QuestionRule| {
+            if rule.is_of(server, protocol) {
+                outcome_of(chain, rule.rule)
+            } else {
+                None
             }
-            let Some(outcome) = outcome_of(chain, rule.rule) else {
-                continue;
-            };
-            limited = true;
-            if rule
-                .patterns
-                .iter()
-                .any(|pattern: &NamePattern| pattern.matches(name))
-            {
-                return Named::ByRule(outcome.reason);
-            }
+        };
+        let named = self.questions.naming(name).into_iter().find_map(allowed);
+        if let Some(outcome) = named {
+            return Named::ByRule(outcome.reason);
         }
+        let limited = self
+            .questions
+            .rules
+            .iter()
+            .any(|rule| allowed(rule).is_some());
         if limited {
             return Named::ByNobody;
         }

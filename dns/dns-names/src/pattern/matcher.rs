@@ -142,6 +142,25 @@ impl Glob {
         }
     }
 
+    /// Texts that a label like it holds, with the dots around it; none before the first label of a name.
+    pub(super) fn texts(&self, is_first: bool) -> Vec<String> {
+        let parts = match self {
+            Self::Literal(text) => std::slice::from_ref(text),
+            Self::Parts(parts) => parts,
+        };
+        let last = parts.len().saturating_sub(1);
+        parts
+            .iter()
+            .enumerate()
+            .filter(|(_, part)| !part.is_empty())
+            .map(|(at, part)| {
+                let before = if at == 0 && !is_first { "." } else { "" };
+                let behind = if at == last { "." } else { "" };
+                format!("{before}{part}{behind}")
+            })
+            .collect()
+    }
+
     /// Each star takes the shortest run that fits; for stars that stand for any text that decides correctly.
     pub(super) fn matches(&self, label: &str) -> bool {
         let parts = match self {

@@ -4,7 +4,8 @@ use std::net::IpAddr;
 use dns_names::NamePattern;
 use ipnet::IpNet;
 use policy_model::{
-    Action, Block, DestinationClass, Entity, FqdnBy, Peer, Ports, Resolver, Rule, Scope, World,
+    Action, Block, DestinationClass, Entity, FqdnBy, Peer, Ports, Protocol, Resolver, Rule, Scope,
+    World,
 };
 
 /// A peer of a rule, with the ports the rule means there. Numbered from 0 in the order of policies, rules and peers.
@@ -57,6 +58,18 @@ pub(crate) struct QuestionRule {
     /// UDP, TCP.
     pub(crate) protocols: [bool; 2],
     pub(crate) patterns: Vec<NamePattern>,
+}
+
+impl QuestionRule {
+    /// Whether it is for questions to `server` over `protocol`.
+    pub(crate) fn is_of(&self, server: Resolver, protocol: Protocol) -> bool {
+        let serves = match protocol {
+            Protocol::UDP => self.protocols[0],
+            Protocol::TCP => self.protocols[1],
+            Protocol(_) => false,
+        };
+        serves && self.server == server
+    }
 }
 
 /// Everything the rules say, flattened. The position of a rule in the policies given is its number.
