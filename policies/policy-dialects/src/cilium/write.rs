@@ -46,16 +46,20 @@ fn whom(policy: &Policy, losses: &mut Losses) -> Vec<Whom> {
     }
     let mut found = Vec::new();
     for subject in subjects(policy, losses) {
-        if subject.nodes.is_none() {
-            found.push(Whom::Pods(subject));
-        } else {
-            losses.note(
-                codes::CONVERT_SUBJECT,
-                policy,
-                &policy.origin,
-                "pods cannot be selected by their node: the policy is left out",
-            );
-        }
+        let unsaid = match selector::too_long(subject.namespaces.as_ref()) {
+            _ if subject.nodes.is_some() => "pods cannot be selected by their node".to_owned(),
+            Some(key) => format!("namespaces cannot be selected by so long a label as `{key}`"),
+            None => {
+                found.push(Whom::Pods(subject));
+                continue;
+            }
+        };
+        losses.note(
+            codes::CONVERT_SUBJECT,
+            policy,
+            &policy.origin,
+            format!("{unsaid}: the policy is left out"),
+        );
     }
     found
 }

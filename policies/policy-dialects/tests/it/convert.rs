@@ -443,6 +443,38 @@ spec:
     );
 }
 
+/// Cilium puts its own words before a namespace's label, and a server takes 63 characters.
+#[test_case("a23456789-123456789-123456789-12", &["convert-narrower"], true; "as long as it may be")]
+#[test_case("a23456789-123456789-123456789-123", &["convert-subject"], false; "longer")]
+#[test_case("example.com/a23456789-123456789-123456789-123456789-123456789-123", &["convert-narrower"], true; "with a domain")]
+fn a_label_of_namespaces_may_be_too_long_for_cilium(key: &str, codes: &[&str], written: bool) {
+    let text = format!(
+        "apiVersion: policy.networking.k8s.io/v1alpha2
+kind: ClusterNetworkPolicy
+metadata: {{name: p}}
+spec:
+  tier: Admin
+  priority: 1
+  subject: {{namespaces: {{matchLabels: {{{key}: x}}}}}}
+  egress:
+  - {{action: Accept, to: [{{networks: [192.0.2.0/24]}}]}}
+"
+    );
+    let (text, losses) = converted(&text, Dialect::Cilium);
+    let found: Vec<&str> = losses
+        .iter()
+        .map(|(code, _)| *code)
+        .filter(|code| *code != "convert-order")
+        .collect();
+    assert_eq!(found, codes, "{text}");
+    assert_eq!(text.contains(key), written, "{text}");
+    let (_, wrong) = read_text(&text);
+    assert!(
+        wrong.iter().all(|found| found.code != "invalid-selector"),
+        "{text}"
+    );
+}
+
 /// The rule for DNS stays: every name may be asked by it, there as here.
 #[test]
 fn cilium_becomes_networkpolicy() {

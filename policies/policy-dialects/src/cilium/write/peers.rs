@@ -51,7 +51,7 @@ pub(super) fn peers(peers: &[Peer], rule: &Rule, own: Option<&str>, cluster: &Cl
             Peer::Metadata(preset) => out
                 .unsaid
                 .push(format!("the metadata preset `{}`", preset.as_str())),
-            Peer::Pods(pods) => out.add("toEndpoints", labels::of_pods(pods, own)),
+            Peer::Pods(peer) => pods(peer, own, &mut out),
             Peer::Nodes(NodePeer { labels, remote }) => {
                 if !remote {
                     out.less
@@ -203,5 +203,14 @@ fn endpoints(
         out.less
             .push("network sets and host endpoints are not meant");
     }
-    out.add("toEndpoints", labels::of_pods(&peer, own));
+    pods(&peer, own, out);
+}
+
+fn pods(peer: &PodPeer, own: Option<&str>, out: &mut Written) {
+    match labels::too_long(peer.namespaces.as_ref()) {
+        Some(key) => out
+            .unsaid
+            .push(format!("namespaces by so long a label as `{key}`")),
+        None => out.add("toEndpoints", labels::of_pods(peer, own)),
+    }
 }

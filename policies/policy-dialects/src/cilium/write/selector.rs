@@ -70,6 +70,22 @@ pub(super) fn of_pods(peer: &PodPeer, own: Option<&str>) -> Map {
     selector(&all)
 }
 
+/// A label of namespaces for which Cilium has no name: it puts its own words before it, and a label's name ends at 63 characters,
+/// what stands before a slash at 253.
+pub(super) fn too_long(namespaces: Option<&LabelSelector>) -> Option<&str> {
+    let words = NAMESPACE_LABELS.len() - "k8s:".len();
+    let namespaces = namespaces?;
+    let keys = namespaces.match_labels.keys();
+    let expressions = namespaces.match_expressions.iter();
+    keys.chain(expressions.map(|expression| &expression.key))
+        .map(|key| &**key)
+        .filter(|key| *key != NAMESPACE_NAME_LABEL)
+        .find(|key| match key.split_once('/') {
+            Some((before, _)) => words + before.len() > 253,
+            None => words + key.len() > 63,
+        })
+}
+
 /// The pods that answer for the cluster's DNS.
 pub(super) fn cluster_dns() -> Map {
     let labels = Map::new()
