@@ -1,4 +1,5 @@
 use proptest::prelude::*;
+use regex::Regex;
 use test_case::test_case;
 
 use super::*;
@@ -227,33 +228,20 @@ fn written_form_shows_and_canonical_form_compares() {
     );
 }
 
-/// Cilium's own way: the whole pattern as one anchored expression, matched by backtracking over octets.
+/// Cilium's own way: the whole pattern as one anchored expression (`pkg/fqdn/matchpattern`).
 fn cilium_by_expression(pattern: &str, name: &str) -> bool {
-    fn run(pattern: &[u8], name: &[u8]) -> bool {
-        match pattern.split_first() {
-            None => name.is_empty(),
-            Some((b'*', rest)) => {
-                run(rest, name)
-                    || name
-                        .split_first()
-                        .is_some_and(|(o, tail)| *o != b'.' && run(pattern, tail))
-            }
-            Some((octet, rest)) => name
-                .split_first()
-                .is_some_and(|(o, tail)| o == octet && run(rest, tail)),
-        }
-    }
     if is_all_stars(pattern) {
         return true;
     }
-    let stars = pattern.bytes().take_while(|o| *o == b'*').count();
-    if stars > 1 && pattern[stars..].starts_with('.') {
-        // One or more labels: cut at every dot.
-        return name
-            .match_indices('.')
-            .any(|(at, _)| at > 0 && run(&pattern.as_bytes()[stars..], &name.as_bytes()[at..]));
-    }
-    run(pattern.as_bytes(), name.as_bytes())
+    let stars = pattern.bytes().take_while(|octet| *octet == b'*').count();
+    let (leading, rest) = match pattern[stars..].strip_prefix('.') {
+        Some(rest) if stars > 1 => ("([-a-zA-Z0-9_]+[.])+", rest),
+        Some(_) | None => ("", pattern),
+    };
+    let rest = rest.replace('.', "[.]").replace('*', "[-a-zA-Z0-9_]*");
+    Regex::new(&format!("^{leading}{rest}$"))
+        .expect("an expression")
+        .is_match(name)
 }
 
 const GRAMMARS: [Grammar; 6] = [
